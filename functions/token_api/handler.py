@@ -1,0 +1,22 @@
+"""The HTTPS door: API Gateway, behind IAM. Opens, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from salesforce_broker import observability, request, response, wiring
+
+wiring.cold_start()
+
+
+@observability.logger.inject_lambda_context(log_event=False, clear_state=True)
+@observability.metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a REST API proxy event; never raises."""
+    try:
+        asked = request.from_api_gateway(event, context)
+        return response.to_http(wiring.token_broker().answer(asked))
+    except Exception as error:  # noqa: BLE001  the last resort: the runtime would send the trace to the caller
+        observability.report(error)
+        return response.to_http_error(error, context.aws_request_id)

@@ -1,0 +1,22 @@
+"""The door for other Lambdas: direct invocation, allowed by IAM. Opens, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from salesforce_broker import observability, request, response, wiring
+
+wiring.cold_start()
+
+
+@observability.logger.inject_lambda_context(log_event=False, clear_state=True)
+@observability.metrics.log_metrics
+def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
+    """Answer a payload; raise a BrokerError whose text is the answer as JSON."""
+    try:
+        asked = request.from_invoke(event, context)
+        return response.to_invoke(wiring.token_broker().answer(asked))
+    except Exception as error:  # noqa: BLE001  the last resort: the runtime would send the trace to the caller
+        observability.report(error)
+        raise response.to_invoke_error(error, context.aws_request_id) from None

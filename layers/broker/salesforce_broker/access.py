@@ -1,0 +1,31 @@
+"""Who may have whose token. Pure: a decision over values.
+
+Owns the answer to "may this subject be asked for". Does not authenticate the caller: IAM has done so before the function
+runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from salesforce_broker.errors import AccessDenied, InvalidRequest
+
+
+def check(subject: str | None, *, default: str, allowed: Collection[str]) -> str:
+    """Return the subject to log in as; raise AccessDenied unless it is the default or one of `allowed`.
+
+    Compared exactly as given: no case folding, no trimming, so that what was allowed is what is signed.
+    """
+    if subject is None:
+        if not default:
+            raise InvalidRequest(
+                "The field 'sub' is needed: this broker has no default user.",
+                hint="Send the Salesforce username as 'sub', or set SALESFORCE_USERNAME.",
+            )
+        return default
+    if subject != default and subject not in allowed:
+        raise AccessDenied(
+            "This broker does not hand out tokens for that 'sub'.",
+            hint="Add the exact username to ALLOWED_SUBJECTS (template parameter AllowedSubjects).",
+        )
+    return subject

@@ -1,0 +1,59 @@
+"""What the broker answers with, as values: a token, its owner, or a sign of life.
+
+Owns what is known of an answer beside the token itself. Does not shape JSON (see `response`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from salesforce_broker.access_token import AccessToken
+
+
+class Source(enum.Enum):
+    """Where the token came from."""
+
+    MEMORY = "memory"
+    SHARED = "shared"
+    SALESFORCE = "salesforce"
+
+
+class Outcome(enum.Enum):
+    """What became of the request; all but ISSUED answer a `rejected` fingerprint."""
+
+    ISSUED = "issued"
+    ALREADY_ROTATED = "already_rotated"  # the refused token was not the current one any more
+    ROTATED = "rotated"  # Salesforce gave another one
+    UNCHANGED = "unchanged"  # Salesforce gave the same one again
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token on its way to a caller at `now` (epoch seconds); `degraded`: its renewal failed, but it still lives."""
+
+    token: AccessToken
+    now: float
+    source: Source
+    outcome: Outcome
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """Who a token belongs to, as Salesforce's identity URL tells."""
+
+    document: Mapping[str, Any]
+    issued: IssuedToken
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The function runs and its settings make sense; says nothing of the key or of Salesforce."""
+
+    version: str
+
+
+Answer = IssuedToken | TokenOwner | Health

@@ -1,0 +1,60 @@
+"""What the function says about itself: one logger and one set of metrics.
+
+Owns names of log events and metrics, and keeps libraries from talking. Never logs an event, a token, an assertion, a key
+or the message of an exception that is not the broker's own.
+
+There is no tracer here: Lambda's own active tracing needs no code, and the X-Ray SDK would cost more cold start than the
+rest of the product together (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import warnings
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from salesforce_broker.errors import BrokerError, InternalError
+
+METRICS_NAMESPACE = "SalesforceTokenBroker"
+SERVICE = "salesforce-token-broker"
+
+TALKATIVE_LIBRARIES = ("boto3", "botocore", "urllib3", "requests", "s3transfer")
+"""At DEBUG botocore prints the body of GetSecretValue and urllib3 each URL; a log level setting must not reach them."""
+
+for _library in TALKATIVE_LIBRARIES:
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
+# A request that counts nothing (a health check) is no reason for a warning in the log.
+warnings.filterwarnings("ignore", message="No application metrics to publish", category=UserWarning)
+
+logger = Logger(service=SERVICE)
+metrics = Metrics(namespace=METRICS_NAMESPACE, service=SERVICE)
+
+
+def count(name: str) -> None:
+    """Count one occurrence of `name` in CloudWatch (EMF, flushed by the door's decorator)."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+
+
+def report(error: Exception) -> None:
+    """Log a failed request once, where it leaves the broker.
+
+    Of an exception that is not the broker's own only the type and the places are logged: its message may quote anything.
+    """
+    if isinstance(error, BrokerError) and not isinstance(error, InternalError):
+        count(f"Error.{error.code}")
+        logger.warning(
+            "request failed",
+            error=error.code,
+            error_class=type(error).__name__,
+            error_description=error.description,
+            hint=error.hint,
+            retry_after=error.retry_after,
+        )
+        return
+    count(f"Error.{InternalError.code}")
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    logger.error("request failed by a defect", error=InternalError.code, error_class=type(error).__name__, places=places)

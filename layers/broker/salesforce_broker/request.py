@@ -1,0 +1,182 @@
+"""An event or a payload -> what is asked for; refuses everything it does not know.
+
+Owns the request contract of both doors. Does not decide who may ask (see `access`). The API Gateway envelope is read only
+by `from_api_gateway`, which only the function behind API Gateway calls: sent to the other door it is an unknown field.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import enum
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+from salesforce_broker.errors import InvalidRequest, NotFound
+from salesforce_broker.settings import USERNAME
+
+LONGEST_BODY_BYTES = 4096
+"""Three short fields fit many times over; anything longer is refused before it is parsed."""
+
+LONGEST_MIN_TTL_SECONDS = 24 * 3600
+"""The longest session that Salesforce knows."""
+
+API_GATEWAY_SECONDS = 28.5
+"""API Gateway hangs up after 29 s, whatever time the function has left."""
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+
+
+class Action(enum.Enum):
+    """What can be asked for."""
+
+    TOKEN = "token"  # noqa: S105  a verb of the contract, not a secret
+    IDENTITY = "identity"
+    HEALTH = "health"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """One request: `caller` is the principal as AWS reports it, `seconds_left` the time in which to answer."""
+
+    action: Action
+    caller: str
+    seconds_left: float
+    subject: str | None = None
+    min_ttl: int = 0
+    rejected: str | None = None
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used here."""
+
+    invoked_function_arn: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Tell how long this invocation may still take."""
+
+
+ROUTES = {
+    ("POST", "/token"): Action.TOKEN,
+    ("POST", "/api/jwtauth"): Action.TOKEN,  # the path of the Node server that this replaces
+    ("GET", "/identity"): Action.IDENTITY,
+    ("GET", "/health"): Action.HEALTH,
+}
+
+
+def from_api_gateway(event: Mapping[str, Any], context: LambdaContext) -> TokenRequest:
+    """Read a REST API proxy event (payload version 1.0)."""
+    action = ROUTES.get((str(event.get("httpMethod")), str(event.get("resource"))))
+    if action is None:
+        raise NotFound("There is no such method and path.", hint=f"There are: {_routes()}.")
+    query = _query(event)
+    if action is Action.TOKEN:
+        _refuse_unknown(query, known=())
+        fields = _body(event)
+        _refuse_unknown(fields, known=("sub", "min_ttl", "rejected"))
+    else:
+        fields = query
+        _refuse_unknown(fields, known=("sub",) if action is Action.IDENTITY else ())
+    identity = (event.get("requestContext") or {}).get("identity") or {}
+    seconds_left = min(context.get_remaining_time_in_millis() / 1000, API_GATEWAY_SECONDS)
+    return _request(action, fields, caller=str(identity.get("userArn") or ""), seconds_left=seconds_left)
+
+
+def from_invoke(payload: object, context: LambdaContext) -> TokenRequest:
+    """Read the payload of a direct invocation."""
+    fields = {} if payload is None else payload
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The payload is not a JSON object.", hint='Send {} or {"sub": "user@example.com"}.')
+    _refuse_unknown(fields, known=("action", "sub", "min_ttl", "rejected"))
+    action = fields.get("action", Action.TOKEN.value)
+    if action not in (Action.TOKEN.value, Action.IDENTITY.value):
+        raise InvalidRequest("The field 'action' is neither 'token' nor 'identity'.")
+    seconds_left = context.get_remaining_time_in_millis() / 1000
+    return _request(Action(action), fields, caller=context.invoked_function_arn, seconds_left=seconds_left)
+
+
+def _request(action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:
+    """Check the fields, whatever door they came through."""
+    subject = fields.get("sub")
+    if subject is not None and not (isinstance(subject, str) and USERNAME.fullmatch(subject)):
+        raise InvalidRequest(
+            "The field 'sub' is not a Salesforce username.",
+            hint="It has the form of an e-mail address, at most 80 characters, without spaces; leave it out for the default.",
+        )
+    min_ttl = fields.get("min_ttl", 0)
+    if isinstance(min_ttl, bool) or not isinstance(min_ttl, int) or not 0 <= min_ttl <= LONGEST_MIN_TTL_SECONDS:
+        raise InvalidRequest("The field 'min_ttl' is not a whole number of seconds from 0 to 86400.")
+    rejected = fields.get("rejected")
+    if rejected is not None and not (isinstance(rejected, str) and _FINGERPRINT.fullmatch(rejected)):
+        raise InvalidRequest(
+            "The field 'rejected' is not a fingerprint.",
+            hint="Send the 16 hex digits of 'fingerprint' in the answer whose token Salesforce refused.",
+        )
+    return TokenRequest(action, caller, seconds_left, subject, min_ttl, rejected)
+
+
+def _query(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return the query parameters, each given once."""
+    query: dict[str, str] = {}
+    for name, values in (event.get("multiValueQueryStringParameters") or {}).items():
+        if len(values) != 1:
+            raise InvalidRequest(f"The query parameter {_shown(name)} is given more than once.")
+        query[name] = values[0]
+    return {**(event.get("queryStringParameters") or {}), **query}
+
+
+def _body(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the JSON body; none for an empty body. Any content type will do: curl -d sends a form's."""
+    body = event.get("body") or ""
+    # Four thirds: a base64 body is longer than what it holds.
+    if len(body) > LONGEST_BODY_BYTES * 4 // 3:
+        raise InvalidRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
+    try:
+        raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+        text = raw.decode()
+    except (binascii.Error, UnicodeError):
+        raise InvalidRequest("The body is not UTF-8 text.") from None
+    if len(raw) > LONGEST_BODY_BYTES:
+        raise InvalidRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
+    if not text.strip():
+        return {}
+    try:
+        fields = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        # Without the cause: JSONDecodeError carries the whole text.
+        raise InvalidRequest("The body is not JSON.", hint='Send {"sub": "user@example.com"}, or no body.') from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The body is not a JSON object.", hint='Send {"sub": "user@example.com"}, or no body.')
+    return fields
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object of which no field is given twice: which of the two would count is anybody's guess."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidRequest("The body gives a field more than once.")
+    return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which are not JSON."""
+    raise ValueError(name)
+
+
+def _refuse_unknown(fields: Mapping[str, Any], *, known: tuple[str, ...]) -> None:
+    unknown = sorted(str(name) for name in fields if name not in known)
+    if unknown:
+        hint = f"Known here: {', '.join(known)}." if known else "Nothing is expected here."
+        raise InvalidRequest(f"Unknown field {_shown(unknown[0])}.", hint=hint)
+
+
+def _shown(name: str) -> str:
+    """Quote a caller's field name, shortened and escaped: it goes into an answer and a log."""
+    return ascii(name[:40])
+
+
+def _routes() -> str:
+    return ", ".join(f"{method} {path}" for method, path in ROUTES)

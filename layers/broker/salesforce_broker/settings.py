@@ -1,0 +1,187 @@
+"""The function's settings: environment variables -> one frozen value, or a named error.
+
+The only reader of `os.environ` in the product (AWS's and Powertools' own variables aside). Also owns which hosts are
+Salesforce's, because a URL is a setting here and never a caller's choice. Does not build anything (see `wiring`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from salesforce_broker.errors import SettingsInvalid
+
+DEFAULT_TOKEN_LIFETIME_SECONDS = 900
+"""The shortest session time-out that Salesforce lets an admin set: believed when nothing better is known."""
+
+SHORTEST_TOKEN_LIFETIME_SECONDS = 60
+"""JWT-format tokens can be set to one minute; nothing in Salesforce lives shorter."""
+
+LONGEST_TOKEN_LIFETIME_SECONDS = 24 * 3600
+"""The longest session time-out that an admin can set."""
+
+LOGIN_URL_HINT = (
+    "Give the org's My Domain as a bare origin, for example https://acme.my.salesforce.com (template parameter {name})."
+)
+
+_SALESFORCE_HOST = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+"
+    r"(?:salesforce\.com|force\.com|site\.com|salesforce\.mil|crmforce\.mil|sfcrmproducts\.cn)"
+)
+"""Login, My Domain, Experience Cloud, Government Cloud and China hosts [Salesforce help: "My Domain URL Formats"]."""
+
+_LOCAL_HOST = re.compile(r"localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal")
+"""Where a Salesforce stand-in may run: this machine, or the machine around the container."""
+
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[::1\])(?::(?P<port>[0-9]{1,5}))?/?")
+"""Scheme, host, port and nothing else: no user, path, query, backslash or other trick survives."""
+
+_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
+USERNAME = re.compile(r"(?=.{3,80}\Z)[!-+\--?A-~]+@[!-+\--?A-~]+")
+"""A Salesforce username: the form of an e-mail address, at most 80 characters; a comma separates ALLOWED_SUBJECTS."""
+
+_PARAMETER_PREFIX = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,10}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the function is told from outside. URLs are origins: scheme, host, optional port, no slash."""
+
+    signing_key_secret_arn: str
+    login_url: str
+    audience: str
+    username: str
+    client_id: str
+    allowed_subjects: frozenset[str]
+    token_lifetime_seconds: int
+    token_cache_prefix: str
+    token_cache_kms_key_id: str
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings; raise SettingsInvalid naming the first that is missing or malformed."""
+    if environment.get("SSLKEYLOGFILE"):
+        raise SettingsInvalid(
+            "SSLKEYLOGFILE is set: it would write the keys of every TLS connection to a file.",
+            hint="Remove SSLKEYLOGFILE from the function's environment.",
+        )
+    login_url = _login_url(environment)
+    return Settings(
+        signing_key_secret_arn=_secret_arn(environment),
+        login_url=login_url,
+        audience=_audience(environment) or login_url,
+        username=_username(environment),
+        client_id=environment.get("SALESFORCE_CLIENT_ID", ""),
+        allowed_subjects=_allowed_subjects(environment),
+        token_lifetime_seconds=_token_lifetime(environment),
+        token_cache_prefix=_token_cache_prefix(environment),
+        token_cache_kms_key_id=environment.get("TOKEN_CACHE_KMS_KEY_ID", ""),
+    )
+
+
+def salesforce_origin(url: str) -> str | None:
+    """Take `url` apart and rebuild it as an origin; None unless it is https on a host of Salesforce's."""
+    parts = _ORIGIN.fullmatch(url)
+    if parts is None or parts["scheme"] != "https" or parts["port"] not in {None, "443"}:
+        return None
+    host = parts["host"].lower()
+    return f"https://{host}" if _SALESFORCE_HOST.fullmatch(host) else None
+
+
+def local_origin(url: str) -> str | None:
+    """Take `url` apart and rebuild it as an origin; None unless it is on this machine (http or https, any port)."""
+    parts = _ORIGIN.fullmatch(url)
+    if parts is None or not _LOCAL_HOST.fullmatch(parts["host"].lower()):
+        return None
+    port = f":{int(parts['port'])}" if parts["port"] else ""
+    return f"{parts['scheme']}://{parts['host'].lower()}{port}"
+
+
+def instance_origin(url: object, *, login_url: str) -> str | None:
+    """Return an `instance_url` as an origin; None where a token must not go: off Salesforce, or local without need."""
+    if not isinstance(url, str):
+        return None
+    return salesforce_origin(url) or (local_origin(url) if local_origin(login_url) else None)
+
+
+def _secret_arn(environment: Mapping[str, str]) -> str:
+    arn = environment.get("SIGNING_KEY_SECRET_ARN", "")
+    if not _SECRET_ARN.fullmatch(arn):
+        raise SettingsInvalid(
+            f"SIGNING_KEY_SECRET_ARN is {'not the ARN of a Secrets Manager secret' if arn else 'missing'}.",
+            hint="Set it to the ARN of the secret with the private key (stack output SigningKeySecretArn).",
+        )
+    return arn
+
+
+def _login_url(environment: Mapping[str, str]) -> str:
+    given = environment.get("SALESFORCE_LOGIN_URL", "")
+    if not given:
+        raise SettingsInvalid(
+            "SALESFORCE_LOGIN_URL is missing.", hint=LOGIN_URL_HINT.format(name="SalesforceLoginUrl")
+        )
+    origin = salesforce_origin(given) or local_origin(given)
+    if origin is None:
+        raise SettingsInvalid(
+            "SALESFORCE_LOGIN_URL is not https on a Salesforce host.",
+            hint=LOGIN_URL_HINT.format(name="SalesforceLoginUrl"),
+        )
+    return origin
+
+
+def _audience(environment: Mapping[str, str]) -> str:
+    """Return the audience as given: it is compared by Salesforce as a string, and an Experience Cloud site has a path."""
+    given = environment.get("SALESFORCE_AUDIENCE", "")
+    if given and not re.fullmatch(r"https?://[!-~]{1,250}", given):
+        raise SettingsInvalid(
+            "SALESFORCE_AUDIENCE is not a URL.",
+            hint="Leave it empty to use the login URL, or give https://login.salesforce.com, https://test.salesforce.com,"
+            " the My Domain or the Experience Cloud site, scheme included.",
+        )
+    return given
+
+
+def _username(environment: Mapping[str, str]) -> str:
+    given = environment.get("SALESFORCE_USERNAME", "")
+    if given and not USERNAME.fullmatch(given):
+        raise SettingsInvalid(
+            "SALESFORCE_USERNAME is not a Salesforce username.",
+            hint="Give the username (the form of an e-mail address), not the user's e-mail or id; empty for no default.",
+        )
+    return given
+
+
+def _allowed_subjects(environment: Mapping[str, str]) -> frozenset[str]:
+    given = environment.get("ALLOWED_SUBJECTS", "")
+    subjects = given.split(",") if given else []
+    for position, subject in enumerate(subjects, start=1):
+        if not USERNAME.fullmatch(subject):
+            raise SettingsInvalid(
+                f"ALLOWED_SUBJECTS: entry {position} is not a Salesforce username.",
+                hint="Give usernames separated by commas, without spaces.",
+            )
+    return frozenset(subjects)
+
+
+def _token_lifetime(environment: Mapping[str, str]) -> int:
+    given = environment.get("TOKEN_LIFETIME_SECONDS", "") or str(DEFAULT_TOKEN_LIFETIME_SECONDS)
+    if re.fullmatch(r"[0-9]{1,6}", given, re.ASCII):
+        seconds = int(given)
+        if SHORTEST_TOKEN_LIFETIME_SECONDS <= seconds <= LONGEST_TOKEN_LIFETIME_SECONDS:
+            return seconds
+    raise SettingsInvalid(
+        "TOKEN_LIFETIME_SECONDS is not a number of seconds from 60 to 86400.",
+        hint="Give the shortest session time-out that applies to the integration user, in seconds; 900 is always safe.",
+    )
+
+
+def _token_cache_prefix(environment: Mapping[str, str]) -> str:
+    given = environment.get("TOKEN_CACHE_PREFIX", "")
+    if given and not _PARAMETER_PREFIX.fullmatch(given):
+        raise SettingsInvalid(
+            "TOKEN_CACHE_PREFIX is not a path of SSM parameters.",
+            hint="Give a path like /salesforce-token-broker/tokens, or leave it empty to do without the shared cache.",
+        )
+    return given

@@ -1,0 +1,186 @@
+"""The private key: AWS Secrets Manager -> SigningKey. The only room that touches the secret.
+
+Owns fetching, parsing and holding the key in memory. Does not sign (see `assertion`). A key that could not be read or used
+is never remembered: the next call looks again, so that a mended secret heals without a deployment.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+SMALLEST_KEY_BITS = 2048
+"""Less is weak, and PyJWT would only warn."""
+
+SECRET_HINT = (
+    'Put {"client_id": "<consumer key>", "private_key": "<PEM>"} into the secret, with the unencrypted RSA private key'
+    " (2048 bits or more) whose certificate is on the app."
+)
+
+_PEM_BLOCK = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL)
+
+_NOT_A_KEY = {
+    "ENCRYPTED PRIVATE KEY": "an encrypted private key",
+    "PUBLIC KEY": "a public key",
+    "RSA PUBLIC KEY": "a public key",
+    "CERTIFICATE": "a certificate",
+    "CERTIFICATE REQUEST": "a certificate request",
+    "EC PRIVATE KEY": "an elliptic-curve key",
+    "OPENSSH PRIVATE KEY": "a key in OpenSSH's own format",
+}
+
+_REASONS = {
+    "ResourceNotFoundException": (
+        "the secret does not exist, or has no value yet",
+        f"{SECRET_HINT} Check SIGNING_KEY_SECRET_ARN if the secret has a value.",
+    ),
+    "AccessDeniedException": (
+        "the function's role may not read it",
+        "Allow secretsmanager:GetSecretValue on the secret and kms:Decrypt on its key; check the secret's own policy.",
+    ),
+    "DecryptionFailure": ("its KMS key cannot decrypt it", "Check that the KMS key is enabled, and its policy."),
+    "InvalidRequestException": ("it is scheduled for deletion", "Restore the secret: secretsmanager restore-secret."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One version of the app's key. `sealing_key` (32 bytes) is derived from it and authenticates the shared cache."""
+
+    client_id: str
+    version_id: str
+    private_key: RSAPrivateKey = field(repr=False)
+    sealing_key: bytes = field(repr=False)
+
+
+class SigningKeySource:
+    """Pulls the key once and holds it by version id; `refresh` looks again."""
+
+    def __init__(self, client: SecretsManagerClient, *, secret_arn: str, client_id: str) -> None:
+        """`client_id` is used where the secret does not carry its own."""
+        self._client = client
+        self._secret_arn = secret_arn
+        self._client_id = client_id
+        self._held: SigningKey | None = None
+
+    def current(self) -> SigningKey:
+        """Return the held key, pulling it first if there is none."""
+        return self._held or self.refresh()
+
+    def refresh(self) -> SigningKey:
+        """Read the secret again and hold what it says now; what was held stays if that fails."""
+        try:
+            answer = self._client.get_secret_value(SecretId=self._secret_arn)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            reason, hint = _REASONS.get(code, ("AWS Secrets Manager failed", "Transient; AWS's own code: " + code))
+            raise SigningKeyUnavailable(
+                f"The signing key cannot be read: {reason}.", hint=hint, retryable=code not in _REASONS
+            ) from error
+        except BotoCoreError as error:
+            raise SigningKeyUnavailable(
+                "The signing key cannot be read: AWS Secrets Manager did not answer.",
+                hint="Transient if it passes; in a VPC check the route or the endpoint to Secrets Manager.",
+                retryable=True,
+            ) from error
+        version_id = answer["VersionId"]
+        if self._held is None or self._held.version_id != version_id:
+            text = answer.get("SecretString") or answer.get("SecretBinary", b"").decode(errors="replace")
+            self._held = parse(text, version_id=version_id, default_client_id=self._client_id)
+        return self._held
+
+
+def parse(text: str, *, version_id: str, default_client_id: str) -> SigningKey:
+    """Make a SigningKey of a secret's text: the JSON object of SECRET_HINT, or a bare PEM; SigningKeyUnusable if neither.
+
+    Line ends of any kind will do in the PEM, "\\n" as two characters too: that is what consoles make of a pasted key.
+    """
+    fields = _fields(text)
+    client_id = fields.get("client_id") or default_client_id
+    if not isinstance(client_id, str) or not client_id:
+        raise SigningKeyUnusable(
+            "The consumer key of the app is nowhere.",
+            hint="Put it into the secret as 'client_id', or set SALESFORCE_CLIENT_ID (template parameter SalesforceClientId).",
+        )
+    private_key = _private_key(fields.get("private_key"))
+    if fields.get("certificate"):
+        _check_pair(fields["certificate"], private_key)
+    encoded = private_key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"salesforce-token-broker token cache 1")
+    return SigningKey(client_id, version_id, private_key, sealing_key=derive.derive(encoded))
+
+
+def _fields(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("-----BEGIN"):
+        return {"private_key": text}
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        # Without the cause: JSONDecodeError carries the whole secret.
+        raise SigningKeyUnusable("The secret is neither JSON nor a PEM.", hint=SECRET_HINT) from None
+    if not isinstance(fields, dict):
+        raise SigningKeyUnusable("The secret is JSON, but not an object.", hint=SECRET_HINT)
+    return fields
+
+
+def _private_key(pem: object) -> RSAPrivateKey:
+    if not isinstance(pem, str) or not pem.strip():
+        raise SigningKeyUnusable("The secret has no 'private_key'.", hint=SECRET_HINT)
+    label, block = _pem_block(pem)
+    if label in _NOT_A_KEY or "ENCRYPTED" in pem:
+        found = _NOT_A_KEY.get(label, "an encrypted private key")
+        raise SigningKeyUnusable(f"'private_key' holds {found}, not an RSA private key.", hint=SECRET_HINT)
+    try:
+        key = serialization.load_pem_private_key(block, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Without the cause: what a parser says of a key may quote it.
+        raise SigningKeyUnusable("'private_key' is damaged: it is no PEM private key.", hint=SECRET_HINT) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise SigningKeyUnusable("'private_key' is not an RSA key; Salesforce accepts only RS256.", hint=SECRET_HINT)
+    if key.key_size < SMALLEST_KEY_BITS:
+        raise SigningKeyUnusable(
+            f"'private_key' has {key.key_size} bits; at least {SMALLEST_KEY_BITS} are needed.", hint=SECRET_HINT
+        )
+    return key
+
+
+def _check_pair(certificate: object, private_key: RSAPrivateKey) -> None:
+    """Refuse a certificate of another key here, rather than have Salesforce call it an invalid assertion."""
+    try:
+        public_key = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1]).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=SECRET_HINT) from None
+    if public_key != private_key.public_key():
+        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=SECRET_HINT)
+
+
+def _pem_block(pem: str) -> tuple[str, bytes]:
+    """Return the label and the PEM with clean line ends, however the text was mangled on its way into the secret."""
+    found = _PEM_BLOCK.search(pem)
+    if found is None:
+        raise SigningKeyUnusable("There is no whole PEM block in the secret.", hint=SECRET_HINT)
+    body = re.sub(r"\\[nr]|\s", "", found["body"])
+    try:
+        der = base64.b64decode(body, validate=True)
+    except ValueError:
+        # A legacy PEM has headers in its body ("Proc-Type: 4,ENCRYPTED"): leave it to the callers to name it.
+        return found["label"], found[0].encode()
+    lines = base64.encodebytes(der).decode()
+    return found["label"], f"-----BEGIN {found['label']}-----\n{lines}-----END {found['label']}-----\n".encode()

@@ -1,0 +1,160 @@
+"""Where tokens wait to be asked for again: memory of this environment, then SSM Parameter Store for all of them.
+
+Owns storage and the envelope in which a token lies in SSM. Does not decide when to renew (see `broker`). The shared cache is
+optional and never fatal: whatever is wrong with it, or in it, is a miss.
+
+The envelope is AES-256-GCM under a key derived from the app's private key, bound (as associated data) to everything that
+changes a token's power. So who can write the parameter, but has no signing key, can neither plant a token nor move one
+from another subject, org or app; and who can read it sees no token.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from salesforce_broker import observability
+from salesforce_broker.access_token import EXPIRY_MARGIN_SECONDS, AccessToken
+from salesforce_broker.clock import Clock
+from salesforce_broker.settings import instance_origin
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+FORMAT = "1"
+"""Of the envelope's content; part of what it is bound to, so that another format is a miss."""
+
+NONCE_BYTES = 12
+"""What AES-GCM is defined for; random, far below the number of writes at which that would matter."""
+
+LONGEST_PARAMETER_BYTES = 4096
+"""Of an SSM parameter of the standard tier; a JWT-format token can be larger and is then not shared."""
+
+WALL_CLOCK_STEP_SECONDS = 300
+"""A wall clock further back than this behind the moment of storing cannot be trusted with an expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIdentity:
+    """Everything that changes a token's power: tokens are equal in use only if all of it is."""
+
+    login_url: str
+    audience: str
+    client_id: str
+    subject: str
+
+    def encode(self) -> bytes:
+        """Return it unambiguously as bytes (a JSON array: no separator that a value could contain)."""
+        return json.dumps([FORMAT, self.login_url, self.audience, self.client_id, self.subject]).encode()
+
+
+class MemoryCache:
+    """Tokens of this environment. Expiry is judged by two clocks: Lambda freezes the monotonic one, NTP moves the other."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: dict[TokenIdentity, tuple[AccessToken, float, float]] = {}
+
+    def get(self, identity: TokenIdentity) -> AccessToken | None:
+        """Return the token, or None if there is none or either clock says that it has expired."""
+        if identity not in self._held:
+            return None
+        token, stored_wall, stored_monotonic = self._held[identity]
+        now = self._clock.wall()
+        aged = self._clock.monotonic() - stored_monotonic
+        life = token.seconds_left(stored_wall)
+        if (
+            min(token.seconds_left(now), life - aged) <= EXPIRY_MARGIN_SECONDS
+            or now < stored_wall - WALL_CLOCK_STEP_SECONDS
+        ):
+            self.drop(identity)
+            return None
+        return token
+
+    def put(self, identity: TokenIdentity, token: AccessToken) -> None:
+        """Hold `token` until it expires or is replaced."""
+        self._held[identity] = (token, self._clock.wall(), self._clock.monotonic())
+
+    def drop(self, identity: TokenIdentity) -> None:
+        """Forget the token of `identity`, if any."""
+        self._held.pop(identity, None)
+
+
+class SharedCache:
+    """Tokens for all environments, in SSM parameters `<prefix>/<hash of identity>`; every failure is a miss."""
+
+    def __init__(self, client: SSMClient, *, prefix: str, kms_key_id: str, clock: Clock) -> None:
+        """`kms_key_id` encrypts the SecureString; empty for the account's own key for SSM."""
+        self._client = client
+        self._prefix = prefix
+        self._kms_key_id = kms_key_id
+        self._clock = clock
+
+    def get(self, identity: TokenIdentity, sealing_key: bytes) -> AccessToken | None:
+        """Read the token in one call; None unless it verifies, lives and belongs to an allowed instance."""
+        name = self._name(identity)
+        try:
+            # GetParameters, not GetParameter: an absent parameter is an ordinary answer, not an exception.
+            answer = self._client.get_parameters(Names=[name], WithDecryption=True)
+        except (BotoCoreError, ClientError) as error:
+            _degrade("shared cache cannot be read", error)
+            return None
+        if not answer["Parameters"]:
+            return None
+        token = _open(answer["Parameters"][0].get("Value", ""), identity, sealing_key)
+        if token is None:
+            _degrade("shared cache holds something that is not ours")
+            return None
+        if token.seconds_left(self._clock.wall()) <= EXPIRY_MARGIN_SECONDS:
+            return None
+        return token
+
+    def put(self, identity: TokenIdentity, token: AccessToken, sealing_key: bytes) -> None:
+        """Share the token with the other environments."""
+        sealed = _seal(token, identity, sealing_key)
+        if len(sealed) > LONGEST_PARAMETER_BYTES:
+            _degrade("token is too large for the shared cache")
+            return
+        key = {"KeyId": self._kms_key_id} if self._kms_key_id else {}
+        try:
+            self._client.put_parameter(
+                Name=self._name(identity), Value=sealed, Type="SecureString", Overwrite=True, Tier="Standard", **key
+            )
+        except (BotoCoreError, ClientError) as error:
+            _degrade("shared cache cannot be written", error)
+
+    def _name(self, identity: TokenIdentity) -> str:
+        """Name the parameter by a hash: a username is personal, and holds characters that SSM does not allow."""
+        return f"{self._prefix}/{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
+
+def _seal(token: AccessToken, identity: TokenIdentity, sealing_key: bytes) -> str:
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = AESGCM(sealing_key).encrypt(nonce, json.dumps(asdict(token)).encode(), identity.encode())
+    return base64.b64encode(nonce + sealed).decode()
+
+
+def _open(envelope: str, identity: TokenIdentity, sealing_key: bytes) -> AccessToken | None:
+    """Return the sealed token; None unless a holder of the same signing key sealed it for this identity."""
+    try:
+        raw = base64.b64decode(envelope, validate=True)
+        content = AESGCM(sealing_key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], identity.encode())
+    except (ValueError, InvalidTag):
+        return None
+    token = AccessToken(**json.loads(content))
+    return token if instance_origin(token.instance_url, login_url=identity.login_url) else None
+
+
+def _degrade(what: str, error: Exception | None = None) -> None:
+    """Say that the request goes on without the shared cache. AWS's error code is logged, not its message."""
+    observability.count("SharedCacheDegraded")
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__ if error else None
+    observability.logger.warning(what, aws_error=code)

@@ -1,0 +1,78 @@
+"""Settings -> clients, clock -> TokenBroker: the only place where things are built.
+
+Owns time-outs and retries of the AWS clients. Does not decide anything about a request (see `broker`).
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+
+import boto3
+from botocore.config import Config
+
+from salesforce_broker import __version__, observability, settings
+from salesforce_broker.broker import TokenBroker
+from salesforce_broker.clock import Clock
+from salesforce_broker.salesforce import Salesforce
+from salesforce_broker.signing_key import SigningKeySource
+from salesforce_broker.token_cache import MemoryCache, SharedCache
+from salesforce_broker.transport import Transport
+
+SECRETS_MANAGER = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+"""At worst some 7 s: a cold start has 10, and a failed pull must not end it."""
+
+PARAMETER_STORE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+"""No second attempt: a miss costs one exchange, waiting for a cache costs every caller."""
+
+EARLIEST_RENEWAL, LATEST_RENEWAL = 0.6, 0.85
+"""Shares of a token's life. Each environment draws its own point, so that a fleet renews one after another."""
+
+
+@functools.cache
+def token_broker() -> TokenBroker:
+    """Return this environment's broker, built at the first call; SettingsInvalid is not remembered."""
+    return build(settings.load(), clock=Clock())
+
+
+def cold_start() -> None:
+    """Build the broker and pull the key ahead of the first request.
+
+    Whatever fails is reported and left to the first request to try again: an exception here would end the environment.
+    """
+    try:
+        token_broker().warm()
+    except Exception as error:  # noqa: BLE001  see above
+        observability.report(error)
+
+
+def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
+    """Build a broker with clients of its own."""
+    keys = SigningKeySource(
+        boto3.client("secretsmanager", config=SECRETS_MANAGER),
+        secret_arn=given.signing_key_secret_arn,
+        client_id=given.client_id,
+    )
+    shared = None
+    if given.token_cache_prefix:
+        shared = SharedCache(
+            boto3.client("ssm", config=PARAMETER_STORE),
+            prefix=given.token_cache_prefix,
+            kms_key_id=given.token_cache_kms_key_id,
+            clock=clock,
+        )
+    salesforce = Salesforce(
+        Transport(user_agent=f"salesforce-token-broker/{__version__}"),
+        login_url=given.login_url,
+        token_lifetime_seconds=given.token_lifetime_seconds,
+        clock=clock,
+    )
+    return TokenBroker(
+        given,
+        keys=keys,
+        memory=MemoryCache(clock),
+        shared=shared,
+        salesforce=salesforce,
+        clock=clock,
+        renewal_point=random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL),  # noqa: S311  jitter
+    )
