@@ -3,8 +3,8 @@
 Owns names of log events and metrics, and keeps libraries from talking. Never logs an event, a token, an assertion, a key
 or the message of an exception that is not the broker's own.
 
-There is no tracer here: Lambda's own active tracing needs no code, and the X-Ray SDK would cost more cold start than the
-rest of the product together (docs/decisions/0002).
+There is no tracer here: Lambda's own active tracing needs no code, and the X-Ray SDK would make the imports of a cold
+start longer by two thirds (docs/decisions/0002).
 """
 
 from __future__ import annotations

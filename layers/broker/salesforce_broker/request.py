@@ -7,7 +7,6 @@ by `from_api_gateway`, which only the function behind API Gateway calls: sent to
 from __future__ import annotations
 
 import base64
-import binascii
 import enum
 import json
 import re
@@ -137,7 +136,7 @@ def _body(event: Mapping[str, Any]) -> dict[str, Any]:
     try:
         raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         text = raw.decode()
-    except (binascii.Error, UnicodeError):
+    except ValueError:
         raise InvalidRequest("The body is not UTF-8 text.") from None
     if len(raw) > LONGEST_BODY_BYTES:
         raise InvalidRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")

@@ -38,6 +38,9 @@ NONCE_BYTES = 12
 LONGEST_PARAMETER_BYTES = 4096
 """Of an SSM parameter of the standard tier; a JWT-format token can be larger and is then not shared."""
 
+ACCOUNT_KEY = "alias/aws/ssm"
+"""The account's own key for SSM, where the stack has none."""
+
 WALL_CLOCK_STEP_SECONDS = 300
 """A wall clock further back than this behind the moment of storing cannot be trusted with an expiry."""
 
@@ -92,7 +95,7 @@ class SharedCache:
     """Tokens for all environments, in SSM parameters `<prefix>/<hash of identity>`; every failure is a miss."""
 
     def __init__(self, client: SSMClient, *, prefix: str, kms_key_id: str, clock: Clock) -> None:
-        """`kms_key_id` encrypts the SecureString; empty for the account's own key for SSM."""
+        """`kms_key_id` encrypts the SecureString; empty for ACCOUNT_KEY."""
         self._client = client
         self._prefix = prefix
         self._kms_key_id = kms_key_id
@@ -123,10 +126,14 @@ class SharedCache:
         if len(sealed) > LONGEST_PARAMETER_BYTES:
             _degrade("token is too large for the shared cache")
             return
-        key = {"KeyId": self._kms_key_id} if self._kms_key_id else {}
         try:
             self._client.put_parameter(
-                Name=self._name(identity), Value=sealed, Type="SecureString", Overwrite=True, Tier="Standard", **key
+                Name=self._name(identity),
+                Value=sealed,
+                Type="SecureString",
+                KeyId=self._kms_key_id or ACCOUNT_KEY,
+                Overwrite=True,
+                Tier="Standard",
             )
         except (BotoCoreError, ClientError) as error:
             _degrade("shared cache cannot be written", error)

@@ -125,7 +125,8 @@ class Transport:
         left = deadline.seconds_left
         if left <= 0:
             raise SalesforceBusy("No time is left to ask Salesforce.")
-        bounds = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), total=left)
+        # requests takes urllib3's own time-outs too, which its type stubs do not know.
+        bounds: Any = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), total=left)
         try:
             with self._session.request(
                 method, url, timeout=bounds, allow_redirects=False, stream=True, **rest

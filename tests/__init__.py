@@ -1,0 +1,1 @@
+"""The suites, by cost: unit, template, local_salesforce, integration."""

@@ -1,0 +1,95 @@
+"""Fakes at the seams: what the rooms see of AWS and of Salesforce, with every call counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError, ConnectTimeoutError
+from salesforce_broker.clock import Deadline
+from salesforce_broker.errors import BrokerError
+from salesforce_broker.transport import Reply
+
+
+class FakeTransport:
+    """Answers from a script: a Reply or an error for each call, the last one for ever."""
+
+    def __init__(self, *script: Reply | BrokerError) -> None:
+        self._script: Iterator[Reply | BrokerError] = iter(script)
+        self._last: Reply | BrokerError | None = None
+        self.assertions: list[str] = []
+        self.urls: list[str] = []
+        self.bearers: list[str] = []
+        self.before_answer: Callable[[], None] = lambda: None
+
+    def post_form(self, url: str, form: Mapping[str, str], deadline: Deadline) -> Reply:
+        """Take a token request."""
+        assert deadline.seconds_left > 0
+        self.urls.append(url)
+        self.assertions.append(form["assertion"])
+        return self._answer()
+
+    def get(self, url: str, bearer: str, deadline: Deadline) -> Reply:
+        """Take an identity request."""
+        assert deadline.seconds_left > 0
+        self.urls.append(url)
+        self.bearers.append(bearer)
+        return self._answer()
+
+    def _answer(self) -> Reply:
+        self.before_answer()
+        self._last = next(self._script, self._last)
+        assert self._last is not None
+        if isinstance(self._last, BrokerError):
+            raise self._last
+        return self._last
+
+
+class FakeSecretsManager:
+    """Holds one secret; `fails_with` an AWS error code makes it fail."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.version_id = "v1"
+        self.fails_with: str | None = None
+        self.calls = 0
+
+    def get_secret_value(self, **_: str) -> dict[str, Any]:
+        """Take GetSecretValue."""
+        self.calls += 1
+        if self.fails_with:
+            raise client_error(self.fails_with)
+        return {"SecretString": self.text, "VersionId": self.version_id}
+
+
+class FakeParameterStore:
+    """Holds parameters; `broken` makes every call fail, by an AWS error code or (None) by a time-out."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.broken: str | None | bool = False
+        self.reads = 0
+        self.writes: list[dict[str, Any]] = []
+
+    def get_parameters(self, *, Names: list[str], **_: bool) -> dict[str, Any]:  # noqa: N803  boto3's own
+        """Take GetParameters."""
+        self.reads += 1
+        self._break()
+        return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names if name in self.values]}
+
+    def put_parameter(self, **given: Any) -> None:
+        """Take PutParameter."""
+        self.writes.append(given)
+        self._break()
+        self.values[given["Name"]] = given["Value"]
+
+    def _break(self) -> None:
+        if self.broken is None:
+            raise ConnectTimeoutError(endpoint_url="https://ssm.example")
+        if self.broken:
+            raise client_error(str(self.broken))
+
+
+def client_error(code: str) -> ClientError:
+    """Return boto3's exception for an AWS error code."""
+    return ClientError({"Error": {"Code": code, "Message": "a message that must not be repeated"}}, "Operation")

@@ -1,0 +1,55 @@
+"""Key material for tests, made anew in each run and never written to disk."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+CLIENT_ID = "3MVG9.only-use-for-unit-tests"
+
+
+def rsa_key(name: str = "current", bits: int = 2048) -> rsa.RSAPrivateKey:
+    """Return the run's RSA key of that name."""
+    return _made(name, bits)
+
+
+@functools.cache
+def _made(_name: str, bits: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def pem(key: rsa.RSAPrivateKey, *, pkcs1: bool = False, password: bytes | None = None) -> str:
+    """Write a private key as PEM."""
+    form = serialization.PrivateFormat.TraditionalOpenSSL if pkcs1 else serialization.PrivateFormat.PKCS8
+    hide = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, hide).decode()
+
+
+def certificate(name: str = "current") -> str:
+    """Return a self-signed certificate (PEM) of the key of that name."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "only-use-for-unit-tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    key = rsa_key(name)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
+
+
+def secret(name: str = "current", *, client_id: str = CLIENT_ID) -> str:
+    """Return the text of a secret with the key of that name."""
+    return json.dumps({"client_id": client_id, "private_key": pem(rsa_key(name))})

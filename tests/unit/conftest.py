@@ -1,0 +1,85 @@
+"""Unit tests open no socket; `stage` sets up a broker over fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_socket import disable_socket, enable_socket
+from salesforce_broker.broker import TokenBroker
+from salesforce_broker.errors import BrokerError
+from salesforce_broker.salesforce import Salesforce
+from salesforce_broker.settings import Settings
+from salesforce_broker.signing_key import SigningKeySource
+from salesforce_broker.token_cache import MemoryCache, SharedCache
+from salesforce_broker.transport import Reply
+
+from tests.support import builders, keys
+from tests.support.clocks import ManualClock
+from tests.support.fakes import FakeParameterStore, FakeSecretsManager, FakeTransport
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets() -> Iterator[None]:
+    disable_socket()
+    yield
+    enable_socket()
+
+
+class Stage:
+    """One account (secret, parameters, clock) in which environments can be started."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.secrets = FakeSecretsManager(keys.secret())
+        self.parameters = FakeParameterStore()
+
+    def environment(self, transport: FakeTransport, *, settings: Settings | None = None) -> TokenBroker:
+        """Start an environment with empty memory that talks to Salesforce through `transport`."""
+        given = settings or builders.settings()
+        clock = self.clock.clock()
+        shared = SharedCache(
+            self.parameters,  # type: ignore[arg-type]  the two calls that the room makes
+            prefix=given.token_cache_prefix,
+            kms_key_id="",
+            clock=clock,
+        )
+        return TokenBroker(
+            given,
+            keys=SigningKeySource(
+                self.secrets,  # type: ignore[arg-type]  the one call that the room makes
+                secret_arn=given.signing_key_secret_arn,
+                client_id="",
+            ),
+            memory=MemoryCache(clock),
+            shared=shared if given.token_cache_prefix else None,
+            salesforce=Salesforce(
+                transport,  # type: ignore[arg-type]  the seam
+                login_url=given.login_url,
+                token_lifetime_seconds=given.token_lifetime_seconds,
+                clock=clock,
+            ),
+            clock=clock,
+            renewal_point=0.75,
+        )
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """Return an account with a usable key and nothing shared yet."""
+    return Stage()
+
+
+Script = Callable[..., FakeTransport]
+
+
+@pytest.fixture
+def salesforce() -> Script:
+    """Return a function that makes a transport of token values, replies and errors."""
+
+    def script(*steps: str | Reply | BrokerError) -> FakeTransport:
+        return FakeTransport(
+            *(builders.reply(builders.answer(access_token=step)) if isinstance(step, str) else step for step in steps)
+        )
+
+    return script

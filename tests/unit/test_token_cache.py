@@ -1,0 +1,131 @@
+"""The shared cache adopts what a holder of the same key sealed for the same identity, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from salesforce_broker.access_token import AccessToken
+from salesforce_broker.token_cache import SharedCache, TokenIdentity
+
+from tests.support import builders
+from tests.support.clocks import ManualClock
+from tests.support.fakes import FakeParameterStore
+
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+MINE = TokenIdentity(builders.LOGIN_URL, builders.LOGIN_URL, "client", builders.USERNAME)
+
+
+class Shared:
+    """A shared cache over a fake Parameter Store."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.store = FakeParameterStore()
+        self.cache = SharedCache(
+            self.store,  # type: ignore[arg-type]  the two calls that the room makes
+            prefix="/broker/tokens",
+            kms_key_id="",
+            clock=self.clock.clock(),
+        )
+
+    def put(self, token: AccessToken, identity: TokenIdentity = MINE, key: bytes = KEY) -> str:
+        """Store a token; return the parameter's name."""
+        self.cache.put(identity, token, key)
+        return str(self.store.writes[-1]["Name"])
+
+
+def test_what_was_put_comes_back() -> None:
+    """All of it, optional fields too."""
+    shared = Shared()
+    token = builders.token(optional={"signature": "s"})
+    shared.put(token)
+    assert token == shared.cache.get(MINE, KEY)
+
+
+def test_the_parameter_shows_neither_token_nor_user() -> None:
+    """A SecureString of the standard tier, named by a hash, sealed beneath KMS's encryption."""
+    shared = Shared()
+    shared.put(builders.token())
+    (write,) = shared.store.writes
+    assert ("SecureString", "Standard", True) == (write["Type"], write["Tier"], write["Overwrite"])
+    assert builders.USERNAME not in write["Name"]
+    assert builders.token().value.encode() not in base64.b64decode(write["Value"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"login_url": "https://other.my.salesforce.com"},
+        {"audience": "https://login.salesforce.com"},
+        {"client_id": "other"},
+        {"subject": builders.OTHER_USERNAME},
+        {"subject": builders.USERNAME.upper()},
+    ],
+)
+def test_an_envelope_moved_to_another_identity_is_not_adopted(other: dict[str, str]) -> None:
+    """Swapping parameters gives nobody another user's, org's or app's token."""
+    shared = Shared()
+    name = shared.put(builders.token())
+    theirs = replace(MINE, **other)
+    other_name = shared.put(builders.token(value="00D!other"), theirs)
+    assert name != other_name
+    shared.store.values[other_name] = shared.store.values[name]
+    assert shared.cache.get(theirs, KEY) is None
+
+
+def test_an_envelope_of_another_key_is_not_adopted() -> None:
+    """Who can write the parameter but has no signing key plants nothing."""
+    shared = Shared()
+    shared.put(builders.token(), key=OTHER_KEY)
+    assert shared.cache.get(MINE, KEY) is None
+
+
+def test_an_expired_token_is_not_adopted() -> None:
+    """A rolled-back parameter is an old token."""
+    shared = Shared()
+    shared.put(builders.token())
+    shared.clock.advance(871)
+    assert shared.cache.get(MINE, KEY) is None
+
+
+@pytest.mark.parametrize("instance_url", ["https://evil.example", "http://127.0.0.1:1", ""])
+def test_a_token_for_a_foreign_instance_is_not_adopted(instance_url: str) -> None:
+    """Even a well sealed one."""
+    shared = Shared()
+    shared.put(builders.token(instance_url=instance_url))
+    assert shared.cache.get(MINE, KEY) is None
+
+
+@given(st.data())
+def test_a_tampered_envelope_is_never_adopted(data: st.DataObject) -> None:
+    """Any other bytes than those that were sealed are a miss."""
+    shared = Shared()
+    name = shared.put(builders.token())
+    raw = bytearray(base64.b64decode(shared.store.values[name]))
+    position = data.draw(st.integers(0, len(raw) - 1))
+    change: Any = data.draw(st.sampled_from(["flip", "cut", "grow"]))
+    if change == "flip":
+        raw[position] ^= data.draw(st.integers(1, 255))
+    elif change == "cut":
+        del raw[position:]
+    else:
+        raw.insert(position, data.draw(st.integers(0, 255)))
+        if base64.b64decode(shared.store.values[name]) == bytes(raw):
+            return
+    shared.store.values[name] = base64.b64encode(bytes(raw)).decode()
+    assert shared.cache.get(MINE, KEY) is None
+
+
+texts = st.text(max_size=8)
+identities = st.builds(TokenIdentity, texts, texts, texts, texts)
+
+
+@given(identities, identities)
+def test_no_two_identities_share_a_name(one: TokenIdentity, other: TokenIdentity) -> None:
+    """However the parts are cut."""
+    assert (one == other) == (one.encode() == other.encode())
