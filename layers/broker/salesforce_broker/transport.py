@@ -131,9 +131,7 @@ class Transport:
             with self._session.request(
                 method, url, timeout=bounds, allow_redirects=False, stream=True, **rest
             ) as response:
-                # One byte more than allowed tells a body that is too long from one that just fits.
-                body = response.raw.read(LONGEST_BODY_BYTES + 1, decode_content=False)
-                reply = Reply(response.status_code, response.headers, body)
+                reply = Reply(response.status_code, response.headers, _body(response.raw))
         except requests.exceptions.SSLError:
             raise AppRefused(
                 "The server at the login URL has no TLS certificate for that name.",
@@ -149,3 +147,14 @@ class Transport:
         if reply.headers.get("Content-Encoding", "identity") != "identity":
             raise SalesforceBusy("The answer was compressed, although it was asked for as it is.")
         return reply
+
+
+def _body(raw: urllib3.HTTPResponse) -> bytes:
+    """Read as it came, to the end (a body cut short shows only there) or one byte past the cap (which tells too long)."""
+    body = b""
+    while len(body) <= LONGEST_BODY_BYTES:
+        chunk = raw.read(LONGEST_BODY_BYTES + 1 - len(body), decode_content=False)
+        if not chunk:
+            break
+        body += chunk
+    return body
