@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from salesforce_broker import observability, request, response, wiring
 
 wiring.cold_start()

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from salesforce_broker.clock import Clock
-from salesforce_broker.errors import AppRefused, SalesforceBusy
+from salesforce_broker.errors import SalesforceBusy
 from salesforce_broker.transport import LONGEST_BODY_BYTES, Reply, Transport
 
 Talk = Callable[[socket.socket], None]

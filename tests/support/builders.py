@@ -9,7 +9,6 @@ from salesforce_broker.access_token import AccessToken
 from salesforce_broker.request import Action, TokenRequest
 from salesforce_broker.settings import Settings
 from salesforce_broker.transport import Reply
-
 from tests.support.clocks import START
 
 LOGIN_URL = "https://acme.my.salesforce.com"
@@ -86,5 +85,9 @@ def token(**changes: Any) -> AccessToken:
 
 def asked(**changes: Any) -> TokenRequest:
     """Return a request for the default user's token, with `changes`."""
-    given: dict[str, Any] = {"action": Action.TOKEN, "caller": "arn:aws:iam::123456789012:role/orders", "seconds_left": 20}
+    given: dict[str, Any] = {
+        "action": Action.TOKEN,
+        "caller": "arn:aws:iam::123456789012:role/orders",
+        "seconds_left": 20,
+    }
     return TokenRequest(**given | changes)

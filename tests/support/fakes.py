@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError, ConnectTimeoutError
+
 from salesforce_broker.clock import Deadline
 from salesforce_broker.errors import BrokerError
 from salesforce_broker.transport import Reply
@@ -67,7 +68,7 @@ class FakeParameterStore:
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
-        self.broken: str | None | bool = False
+        self.broken: str | bool | None = False
         self.reads = 0
         self.writes: list[dict[str, Any]] = []
 

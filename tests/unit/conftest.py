@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
+
 from salesforce_broker.broker import TokenBroker
 from salesforce_broker.errors import BrokerError
 from salesforce_broker.salesforce import Salesforce
@@ -13,7 +14,6 @@ from salesforce_broker.settings import Settings
 from salesforce_broker.signing_key import SigningKeySource
 from salesforce_broker.token_cache import MemoryCache, SharedCache
 from salesforce_broker.transport import Reply
-
 from tests.support import builders, keys
 from tests.support.clocks import ManualClock
 from tests.support.fakes import FakeParameterStore, FakeSecretsManager, FakeTransport

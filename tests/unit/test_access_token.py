@@ -8,6 +8,7 @@ import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from salesforce_broker.access_token import (
     EXPIRY_MARGIN_SECONDS,
     LONGEST_LIFETIME_SECONDS,
@@ -15,7 +16,6 @@ from salesforce_broker.access_token import (
     State,
     from_answer,
 )
-
 from tests.support import builders
 from tests.support.clocks import START
 
@@ -49,7 +49,9 @@ def test_exp_of_a_jwt_format_token_shortens() -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", [0, -1, math.nan, math.inf, "60", True, None, [], {}, 10**400, 86_401], ids=lambda value: repr(value)[:9]
+    "nonsense",
+    [0, -1, math.nan, math.inf, "60", True, None, [], {}, 10**400, 86_401],
+    ids=lambda value: repr(value)[:9],
 )
 def test_a_nonsense_expires_in_is_survived(nonsense: object) -> None:
     """And ignored."""

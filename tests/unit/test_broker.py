@@ -6,6 +6,7 @@ import threading
 
 import jwt
 import pytest
+
 from salesforce_broker.answer import Health, IssuedToken, Outcome, Source, TokenOwner
 from salesforce_broker.errors import (
     AccessDenied,
@@ -21,7 +22,6 @@ from salesforce_broker.errors import (
     UserRefused,
 )
 from salesforce_broker.request import Action, TokenRequest
-
 from tests.support import builders, keys
 from tests.support.builders import refusal, reply
 from tests.support.clocks import START
@@ -270,7 +270,7 @@ def test_a_date_that_makes_no_sense_corrects_nothing(stage: Stage, salesforce: S
 
 
 def test_a_rotated_key_is_found_at_the_first_refusal(stage: Stage, salesforce: Script) -> None:
-    """ "invalid assertion" makes the broker look at the secret once more, and sign with what is there now."""
+    """An invalid assertion makes the broker look at the secret once more, and sign with what is there now."""
     transport = salesforce(A, refusal("invalid_grant", "invalid assertion"), B)
     broker = stage.environment(transport)
     issue(broker)

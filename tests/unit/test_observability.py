@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+
 from salesforce_broker import observability
 from salesforce_broker.errors import AccessDenied
 

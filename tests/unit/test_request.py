@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from salesforce_broker import request
 from salesforce_broker.errors import BrokerError, InvalidRequest, NotFound
 from salesforce_broker.request import Action
-
 from tests.support.events import Context, api_event
 
 
@@ -100,7 +100,7 @@ def test_token_takes_nothing_from_the_query() -> None:
 
 
 def test_identity_takes_sub_from_the_query() -> None:
-    """GET /identity?sub="""
+    """GET /identity?sub=..."""
     event = api_event(method="GET", path="/identity", query={"sub": ["a@b.c"]})
     assert (Action.IDENTITY, "a@b.c") == (
         request.from_api_gateway(event, Context()).action,
@@ -167,7 +167,7 @@ json_values = st.recursive(
 
 
 @given(st.text() | json_values.map(json.dumps), st.booleans())
-def test_no_body_makes_anything_but_a_request_or_a_refusal(body: str, flagged: bool) -> None:  # noqa: FBT001
+def test_no_body_makes_anything_but_a_request_or_a_refusal(body: str, flagged: bool) -> None:
     """Whatever is sent, there is no other exception."""
     try:
         parse_body(body, isBase64Encoded=flagged)

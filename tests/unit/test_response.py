@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from salesforce_broker import errors, response
 from salesforce_broker.answer import Health, IssuedToken, Outcome, Source, TokenOwner
 from salesforce_broker.errors import AppRefused, BrokerError, LoginRateExceeded
-
 from tests.support import builders
 from tests.support.clocks import START
 
@@ -95,7 +95,10 @@ def test_an_error_of_the_invoke_door_is_an_exception_with_the_answer_as_text() -
     except AppRefused as error:
         raised = response.to_invoke_error(error, "request-1")
     assert "AppRefused" == type(raised).__name__
-    assert ("salesforce_config", "request-1") == (json.loads(str(raised))["error"], json.loads(str(raised))["request_id"])
+    assert ("salesforce_config", "request-1") == (
+        json.loads(str(raised))["error"],
+        json.loads(str(raised))["request_id"],
+    )
     assert raised.__traceback__ is None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from salesforce_broker.access_token import AccessToken
 from salesforce_broker.errors import (
     AppRefused,
@@ -18,7 +19,6 @@ from salesforce_broker.errors import (
 )
 from salesforce_broker.salesforce import LONGEST_RETRY_AFTER_SECONDS, Salesforce
 from salesforce_broker.transport import Reply
-
 from tests.support import builders
 from tests.support.builders import refusal, reply
 from tests.support.clocks import START, ManualClock

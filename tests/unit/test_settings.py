@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from salesforce_broker import settings
 from salesforce_broker.errors import SettingsInvalid
-
 from tests.support import builders
 
 

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
+
 from salesforce_broker import signing_key
 from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
 from salesforce_broker.signing_key import SigningKeySource
-
 from tests.support import keys
 from tests.support.fakes import FakeSecretsManager
 
@@ -145,7 +145,7 @@ def test_the_key_is_pulled_once() -> None:
         ("InternalServiceError", True),
     ],
 )
-def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> None:  # noqa: FBT001
+def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> None:
     """What somebody has to mend is not retryable, what AWS has to mend is; neither repeats AWS's message."""
     secrets = FakeSecretsManager(keys.secret())
     secrets.fails_with = code

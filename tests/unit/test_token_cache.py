@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from salesforce_broker.access_token import AccessToken
 from salesforce_broker.token_cache import SharedCache, TokenIdentity
-
 from tests.support import builders
 from tests.support.clocks import ManualClock
 from tests.support.fakes import FakeParameterStore

@@ -33,7 +33,7 @@ class LocalAws:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._server.stop()
 
-    def client(self, service: str) -> Any:  # noqa: ANN401  boto3's clients are made at run time
+    def client(self, service: str) -> Any:
         """Return a boto3 client of that service."""
         return boto3.client(
             service,

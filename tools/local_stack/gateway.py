@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         values: dict[str, list[str]] = {}
         for name, value in parse_qsl(query, keep_blank_values=True):
             values.setdefault(name, []).append(value)
-        headers = {name: value for name, value in self.headers.items()}
+        headers = dict(self.headers.items())
         return {
             "resource": path,
             "path": path,

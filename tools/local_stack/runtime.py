@@ -65,7 +65,7 @@ class LambdaRuntime:
         self._code = code
         self._environment = environment
         self._one_at_a_time = threading.Lock()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the environment; the system deletes it
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -113,7 +113,7 @@ class LambdaRuntime:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def invoke(self, payload: object) -> Any:  # noqa: ANN401  whatever the function returns
+    def invoke(self, payload: object) -> Any:
         """Invoke the function; return what it returns, raise FunctionError for what it raises."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         with self._one_at_a_time:

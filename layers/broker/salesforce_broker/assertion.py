@@ -19,7 +19,9 @@ LIFE_SECONDS = 150
 Salesforce's grace) for one that runs behind."""
 
 
-def mint(*, issuer: str, subject: str, audience: str, key: RSAPrivateKey, now: float, token_id: str) -> str:
+def mint(  # noqa: PLR0913  the claims, by their names
+    *, issuer: str, subject: str, audience: str, key: RSAPrivateKey, now: float, token_id: str
+) -> str:
     """Sign an assertion that `issuer` (the consumer key) logs in `subject` (a username) at `audience`.
 
     `now` is epoch seconds by Salesforce's clock as far as it is known; `token_id` must be fresh for each attempt.

@@ -49,7 +49,7 @@ LARGEST_CLOCK_SKEW_SECONDS = 600
 class TokenBroker:
     """Hands out tokens of one app in one org; safe to share between threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the rooms, by their names
         self,
         settings: Settings,
         *,
@@ -97,9 +97,7 @@ class TokenBroker:
 
     def _issue(self, asked: TokenRequest, deadline: Deadline) -> IssuedToken:
         """Find or mint a token that serves the request, and leave a line about it in the log."""
-        subject = access.check(
-            asked.subject, default=self._settings.username, allowed=self._settings.allowed_subjects
-        )
+        subject = access.check(asked.subject, default=self._settings.username, allowed=self._settings.allowed_subjects)
         observability.logger.append_keys(subject=subject)
         if asked.min_ttl >= self._settings.token_lifetime_seconds:
             raise _too_long(asked.min_ttl)

@@ -44,7 +44,7 @@ REFUSALS = (
             " Setup > Login History."),
     Refusal("unknown_error", (), SalesforceBusy, "Salesforce asks to retry", ""),
     Refusal("", ("already being processed", "retry your request"), SalesforceBusy, "Salesforce asks to retry", ""),
-    Refusal("invalid_grant", ("hasn't approved this consumer", "hasn’t approved this consumer"), AppRefused,
+    Refusal("invalid_grant", ("approved this consumer",), AppRefused,
             "the user is not approved for the app, or no such user exists in this org",
             "In the app's policies set Permitted Users to 'Admin approved users are pre-authorized' and give it a"
             " permission set or profile of the user; check the username (not the e-mail) and that the login URL is the"

@@ -75,9 +75,7 @@ class Salesforce:
         if instance_url is None:
             raise AppRefused("The answer's 'instance_url' is not a host of Salesforce.", hint=_WRONG_HOST_HINT)
         # Counted from when it was asked for: err on the early side.
-        return from_answer(
-            answer | {"instance_url": instance_url}, now=asked_at, assumed_lifetime=self._token_lifetime_seconds
-        )
+        return from_answer(answer | {"instance_url": instance_url}, now=asked_at, assumed_lifetime=self._token_lifetime_seconds)
 
     def identity(self, token: AccessToken, deadline: Deadline) -> dict[str, Any]:
         """Ask whose `token` is: the IDENTITY_FIELDS that Salesforce tells; raise TokenRefused if it is not valid.

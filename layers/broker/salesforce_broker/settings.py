@@ -119,9 +119,7 @@ def _secret_arn(environment: Mapping[str, str]) -> str:
 def _login_url(environment: Mapping[str, str]) -> str:
     given = environment.get("SALESFORCE_LOGIN_URL", "")
     if not given:
-        raise SettingsInvalid(
-            "SALESFORCE_LOGIN_URL is missing.", hint=LOGIN_URL_HINT.format(name="SalesforceLoginUrl")
-        )
+        raise SettingsInvalid("SALESFORCE_LOGIN_URL is missing.", hint=LOGIN_URL_HINT.format(name="SalesforceLoginUrl"))
     origin = salesforce_origin(given) or local_origin(given)
     if origin is None:
         raise SettingsInvalid(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SMALLEST_KEY_BITS = 2048
 """Less is weak, and PyJWT would only warn."""
 
-SECRET_HINT = (
+STORE_HINT = (
     'Put {"client_id": "<consumer key>", "private_key": "<PEM>"} into the secret, with the unencrypted RSA private key'
     " (2048 bits or more) whose certificate is on the app."
 )
@@ -47,7 +47,7 @@ _NOT_A_KEY = {
 _REASONS = {
     "ResourceNotFoundException": (
         "the secret does not exist, or has no value yet",
-        f"{SECRET_HINT} Check SIGNING_KEY_SECRET_ARN if the secret has a value.",
+        f"{STORE_HINT} Check SIGNING_KEY_SECRET_ARN if the secret has a value.",
     ),
     "AccessDeniedException": (
         "the function's role may not read it",
@@ -106,9 +106,9 @@ class SigningKeySource:
 
 
 def parse(text: str, *, version_id: str, default_client_id: str) -> SigningKey:
-    """Make a SigningKey of a secret's text: the JSON object of SECRET_HINT, or a bare PEM; SigningKeyUnusable if neither.
+    r"""Make a SigningKey of a secret's text: the JSON object of STORE_HINT, or a bare PEM; SigningKeyUnusable if neither.
 
-    Line ends of any kind will do in the PEM, "\\n" as two characters too: that is what consoles make of a pasted key.
+    Line ends of any kind will do in the PEM, "\n" as two characters too: that is what consoles make of a pasted key.
     """
     fields = _fields(text)
     client_id = fields.get("client_id") or default_client_id
@@ -134,29 +134,29 @@ def _fields(text: str) -> dict[str, Any]:
         fields = json.loads(text)
     except (ValueError, RecursionError):
         # Without the cause: JSONDecodeError carries the whole secret.
-        raise SigningKeyUnusable("The secret is neither JSON nor a PEM.", hint=SECRET_HINT) from None
+        raise SigningKeyUnusable("The secret is neither JSON nor a PEM.", hint=STORE_HINT) from None
     if not isinstance(fields, dict):
-        raise SigningKeyUnusable("The secret is JSON, but not an object.", hint=SECRET_HINT)
+        raise SigningKeyUnusable("The secret is JSON, but not an object.", hint=STORE_HINT)
     return fields
 
 
 def _private_key(pem: object) -> RSAPrivateKey:
     if not isinstance(pem, str) or not pem.strip():
-        raise SigningKeyUnusable("The secret has no 'private_key'.", hint=SECRET_HINT)
+        raise SigningKeyUnusable("The secret has no 'private_key'.", hint=STORE_HINT)
     label, block = _pem_block(pem)
     if label in _NOT_A_KEY or "ENCRYPTED" in pem:
         found = _NOT_A_KEY.get(label, "an encrypted private key")
-        raise SigningKeyUnusable(f"'private_key' holds {found}, not an RSA private key.", hint=SECRET_HINT)
+        raise SigningKeyUnusable(f"'private_key' holds {found}, not an RSA private key.", hint=STORE_HINT)
     try:
         key = serialization.load_pem_private_key(block, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Without the cause: what a parser says of a key may quote it.
-        raise SigningKeyUnusable("'private_key' is damaged: it is no PEM private key.", hint=SECRET_HINT) from None
+        raise SigningKeyUnusable("'private_key' is damaged: it is no PEM private key.", hint=STORE_HINT) from None
     if not isinstance(key, RSAPrivateKey):
-        raise SigningKeyUnusable("'private_key' is not an RSA key; Salesforce accepts only RS256.", hint=SECRET_HINT)
+        raise SigningKeyUnusable("'private_key' is not an RSA key; Salesforce accepts only RS256.", hint=STORE_HINT)
     if key.key_size < SMALLEST_KEY_BITS:
         raise SigningKeyUnusable(
-            f"'private_key' has {key.key_size} bits; at least {SMALLEST_KEY_BITS} are needed.", hint=SECRET_HINT
+            f"'private_key' has {key.key_size} bits; at least {SMALLEST_KEY_BITS} are needed.", hint=STORE_HINT
         )
     return key
 
@@ -166,16 +166,16 @@ def _check_pair(certificate: object, private_key: RSAPrivateKey) -> None:
     try:
         public_key = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1]).public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=SECRET_HINT) from None
+        raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=STORE_HINT) from None
     if public_key != private_key.public_key():
-        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=SECRET_HINT)
+        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
 
 
 def _pem_block(pem: str) -> tuple[str, bytes]:
     """Return the label and the PEM with clean line ends, however the text was mangled on its way into the secret."""
     found = _PEM_BLOCK.search(pem)
     if found is None:
-        raise SigningKeyUnusable("There is no whole PEM block in the secret.", hint=SECRET_HINT)
+        raise SigningKeyUnusable("There is no whole PEM block in the secret.", hint=STORE_HINT)
     body = re.sub(r"\\[nr]|\s", "", found["body"])
     try:
         der = base64.b64decode(body, validate=True)

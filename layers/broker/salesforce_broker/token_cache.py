@@ -74,10 +74,7 @@ class MemoryCache:
         now = self._clock.wall()
         aged = self._clock.monotonic() - stored_monotonic
         life = token.seconds_left(stored_wall)
-        if (
-            min(token.seconds_left(now), life - aged) <= EXPIRY_MARGIN_SECONDS
-            or now < stored_wall - WALL_CLOCK_STEP_SECONDS
-        ):
+        if min(token.seconds_left(now), life - aged) <= EXPIRY_MARGIN_SECONDS or now < stored_wall - WALL_CLOCK_STEP_SECONDS:
             self.drop(identity)
             return None
         return token

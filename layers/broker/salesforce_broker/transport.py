@@ -59,7 +59,7 @@ class _BoundedReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  io's own signature
+    def readinto(self, buffer: Any) -> int | None:
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
@@ -72,7 +72,7 @@ class _BoundedReader(io.RawIOBase):
 
 
 class _BoundedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  handed on
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self.fp = io.BufferedReader(_BoundedReader(sock))
@@ -95,7 +95,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class _BoundedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  handed on
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
@@ -107,9 +107,7 @@ class Transport:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = certifi.where()
-        self._session.headers.update(
-            {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"}
-        )
+        self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"})
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _BoundedAdapter(pool_maxsize=POOLED_CONNECTIONS))
 
@@ -121,16 +119,14 @@ class Transport:
         """Get `url` with a bearer token; raises as `post_form` does."""
         return self._send("GET", url, deadline, headers={"Authorization": f"Bearer {bearer}"})
 
-    def _send(self, method: str, url: str, deadline: Deadline, **rest: Any) -> Reply:  # noqa: ANN401  handed on
+    def _send(self, method: str, url: str, deadline: Deadline, **rest: Any) -> Reply:
         left = deadline.seconds_left
         if left <= 0:
             raise SalesforceBusy("No time is left to ask Salesforce.")
         # requests takes urllib3's own time-outs too, which its type stubs do not know.
         bounds: Any = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), total=left)
         try:
-            with self._session.request(
-                method, url, timeout=bounds, allow_redirects=False, stream=True, **rest
-            ) as response:
+            with self._session.request(method, url, timeout=bounds, allow_redirects=False, stream=True, **rest) as response:
                 reply = Reply(response.status_code, response.headers, _body(response.raw))
         except requests.exceptions.SSLError:
             raise AppRefused(

@@ -1,0 +1,81 @@
+# `make` lists what there is. Needs python3 (3.11 or newer), make and a package index; everything else is installed below
+# this folder, from locked and hashed lists.
+
+PYTHON ?= python3
+PORT ?= 5000
+VENV := .venv
+SAM := .venv-sam
+BIN := $(VENV)/bin
+LISTS := layers/dependencies/requirements requirements/dev requirements/sam requirements/runtime
+SHELL := /bin/bash
+LOCK := $(BIN)/uv pip compile --quiet --no-header --universal --generate-hashes --no-emit-index-url --python-version 3.11
+
+# The architecture to build for: this machine's, or ARCH=arm64, ARCH=x86_64.
+ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+export ARCH
+export SAM_CLI_TELEMETRY = 0
+export AWS_DEFAULT_REGION ?= eu-central-1
+
+STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run serve build test check bench lock lock-check clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+venv: $(VENV)/.installed $(SAM)/.installed ## Install the tools (into .venv and .venv-sam)
+
+$(VENV)/.installed: requirements/dev.txt
+	@echo 'Installing the tools into $(VENV) (a minute or two, once) ...'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; PYTHON=... names one")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(SAM)/.installed: requirements/sam.txt $(VENV)/.installed
+	@echo 'Installing SAM CLI into $(SAM) (once) ...'
+	@test -x $(SAM)/bin/python || $(BIN)/python -m venv $(SAM)
+	@$(BIN)/uv pip install --quiet --python $(SAM)/bin/python --require-hashes -r requirements/sam.txt
+	@touch $@
+
+run: venv ## Do the main job once, in the real Lambda runtime against a local Salesforce
+	@$(STACK) run
+
+serve: venv ## Leave the same running on http://127.0.0.1:$(PORT)
+	@$(STACK) serve --port $(PORT)
+
+build: venv ## Make what `sam deploy` deploys, for ARCH
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM)/bin/sam build --parameter-overrides Architecture=$(ARCH)
+
+test: venv ## Run every test that needs no Docker
+	$(BIN)/python -m pytest
+
+check: venv lock-check ## Lint, types, import contract, template, locks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy layers/broker/salesforce_broker tools/local_stack tests
+	$(BIN)/mypy functions/token_api/handler.py
+	$(BIN)/mypy functions/token_invoke/handler.py
+	PYTHONPATH=layers/broker $(BIN)/lint-imports
+	$(BIN)/cfn-lint template.yaml
+	$(SAM)/bin/sam validate --lint
+
+bench: venv ## Measure cold start and warm hit beside what a user would write by hand
+	PYTHONPATH=tools $(BIN)/python tools/benchmarks/lambda_runtime.py
+
+lock: venv ## Renew the locked lists (UPGRADE=--upgrade for newer versions)
+	@$(foreach list,$(LISTS),$(LOCK) $(UPGRADE) $(list).in -o $(list).txt &&) true
+
+# Recompiled with the present pins as preferences, so only a change of an .in file shows; hashes aside, because a wheel that
+# is added to a pinned version changes nothing here.
+lock-check: venv
+	@mkdir -p .build
+	@for list in $(LISTS); do \
+	  cp $$list.txt .build/list.txt && $(LOCK) $$list.in -o .build/list.txt && \
+	  { grep -v -e --hash $$list.txt | diff - <(grep -v -e --hash .build/list.txt) || \
+	    { echo "$$list.txt is not what $$list.in says: run 'make lock'" >&2; exit 1; }; }; \
+	done
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) $(SAM) .build .aws-sam .hypothesis .mypy_cache .ruff_cache .import_linter_cache .pytest_cache

@@ -1,0 +1,69 @@
+"""The whole stack: AWS, Salesforce, the key in its secret and the certificate on its app, and environments of both functions.
+
+Owns what is started and that all of it ends. What is done with it is the caller's (see `demo` and `__main__`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from types import TracebackType
+from typing import Self
+
+from local_stack import key_material, template
+from local_stack.aws import LocalAws
+from local_stack.build import Build
+from local_stack.gateway import Gateway
+from local_stack.runtime import LambdaRuntime
+from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World
+
+TOKEN_CACHE_PREFIX = "/salesforce-token-broker/local/tokens"  # noqa: S105  a path
+OTHER_USERNAME = "orders@acme.example"
+
+
+class LocalStack:
+    """A deployed stack's parts on this machine, while the `with` block lasts."""
+
+    def __init__(self, built: Build) -> None:
+        self._built = built
+        self._ends = contextlib.ExitStack()
+        self._environments: list[LambdaRuntime] = []
+        self.key = key_material.make()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as starting:
+            self.aws = starting.enter_context(LocalAws())
+            self.salesforce = starting.enter_context(LocalSalesforce(World.default(self.key.certificate)))
+            secret = {"client_id": DEFAULT_CONSUMER_KEY, "private_key": self.key.private_key}
+            secrets = self.aws.client("secretsmanager")
+            self.secret_arn = secrets.create_secret(Name="signing-key", SecretString=json.dumps(secret))["ARN"]
+            self.data_key_arn = self.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+            self._ends = starting.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ends.close()
+
+    def environment(self, function: str, **settings: str) -> LambdaRuntime:
+        """Start another execution environment of the function of that logical id, with changed `settings`."""
+        given = {
+            "SIGNING_KEY_SECRET_ARN": self.secret_arn,
+            "SALESFORCE_LOGIN_URL": self.salesforce.url,
+            "SALESFORCE_USERNAME": DEFAULT_USERNAME,
+            "ALLOWED_SUBJECTS": OTHER_USERNAME,
+            "TOKEN_CACHE_PREFIX": TOKEN_CACHE_PREFIX,
+            "TOKEN_CACHE_KMS_KEY_ID": self.data_key_arn,
+        }
+        environment = LambdaRuntime(function, self._built.code(function), self.aws.environment | given | settings)
+        self._environments.append(environment)
+        return self._ends.enter_context(environment)
+
+    def gateway(self, *, port: int = 0) -> Gateway:
+        """Start an environment of the HTTPS door, and a gateway before it."""
+        door = self.environment("TokenApiFunction")
+        return self._ends.enter_context(Gateway(door.invoke, template.routes(template.load()), port=port))
+
+    @property
+    def logs(self) -> str:
+        """Everything that all environments have written."""
+        return "".join(environment.log for environment in self._environments)
