@@ -22,7 +22,7 @@ class LocalAws:
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 
     def __enter__(self) -> Self:
         self._server.start()

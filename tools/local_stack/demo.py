@@ -1,0 +1,92 @@
+"""The main job, once, step by step: `make run`.
+
+Owns the order of the steps and what is printed of them; every step that does not hold raises. Tokens are shortened.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from local_stack.stack import OTHER_USERNAME, LocalStack
+
+API_VERSION = "65.0"
+
+Say = Callable[[str], None]
+
+
+class StepFailed(Exception):
+    """A step did not do what it must."""
+
+
+def run(stack: LocalStack, say: Say) -> None:
+    """Ask for tokens at both doors, use one, and look whether anything leaked."""
+    say(f"AWS (moto: Secrets Manager, SSM, KMS)   {stack.aws.url}")
+    say(f"Salesforce                              {stack.salesforce.url}")
+    say("A fresh RSA key lies in Secrets Manager, its certificate on the External Client App.\n")
+
+    api = stack.gateway()
+    first = _post(f"{api.url}/token")
+    say(f"POST /token                             {_shown(first)}")
+    _insist(first["source"] == "salesforce", "the first token is minted")
+    _insist(stack.salesforce.logins() == 1, "Salesforce has checked the signature of one assertion and logged in one user")
+    login = next(entry for entry in stack.salesforce.journal if entry.subject)
+    say(f"  Salesforce: signature verified, {login.subject} logged in, jti {login.token_id[:8]}...")
+
+    second = _post(f"{api.url}/token")
+    say(f"POST /token again                       {_shown(second)}")
+    _insist((second["source"], second["access_token"]) == ("memory", first["access_token"]), "the second is from memory")
+
+    other = _post(f"{api.url}/api/jwtauth", {"sub": OTHER_USERNAME})
+    say(f"POST /api/jwtauth {{sub: another user}}   {_shown(other)}")
+    _insist(other["access_token"] != first["access_token"], "another user has another token")
+
+    invoked = stack.environment("TokenFunction").invoke({})
+    say(f"invoke TokenFunction, a fresh environment {_shown(invoked)}")
+    _insist((invoked["source"], invoked["access_token"]) == ("shared", first["access_token"]), "a fresh one reads SSM")
+    _insist(stack.salesforce.exchanges() == 2, "Salesforce was asked once for each user")
+
+    query = f"{invoked['instance_url']}/services/data/v{API_VERSION}/query?q=SELECT+Id,Name+FROM+Organization"
+    record = _get(query, invoked["access_token"])["records"][0]
+    say(f"\nThe token at the data API: SELECT Id, Name FROM Organization -> {record['Name']}, {record['Id']}")
+    owner = _get(f"{api.url}/identity")
+    say(f"GET /identity                           {owner['username']}, user {owner['user_id']}")
+
+    searched = leaks(stack, tokens=[first["access_token"], other["access_token"]])
+    say(f"\nSearched {searched:,} characters of the functions' logs: no key, no assertion, no token.")
+
+
+def leaks(stack: LocalStack, *, tokens: Iterable[str]) -> int:
+    """Search everything that the environments have written; return how much that was, raise StepFailed for a find."""
+    logs = stack.logs
+    key_lines = [line for line in stack.key.private_key.splitlines() if line and not line.startswith("-----")]
+    for what, needles in {"the key": key_lines, "a token": tokens, "an assertion": ["eyJhbGciOi"]}.items():
+        _insist(not any(needle in logs for needle in needles), f"{what} is not in the logs")
+    return len(logs)
+
+
+def _insist(holds: bool, what: str) -> None:  # noqa: FBT001  reads as a sentence
+    if not holds:
+        raise StepFailed(f"This does not hold: {what}.")
+
+
+def _post(url: str, body: object = None) -> dict[str, Any]:
+    return _open(urllib.request.Request(url, json.dumps(body).encode() if body else b"", method="POST"))
+
+
+def _get(url: str, bearer: str = "") -> dict[str, Any]:
+    return _open(urllib.request.Request(url, headers={"Authorization": f"Bearer {bearer}"} if bearer else {}))
+
+
+def _open(request: urllib.request.Request) -> dict[str, Any]:
+    with urllib.request.urlopen(request, timeout=60) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def _shown(answer: dict[str, Any]) -> str:
+    token = answer["access_token"]
+    shown = f"{token[:19]}...{token[-4:]}"
+    return f"{shown}  source={answer['source']:<10} expires_in={answer['expires_in']}  fingerprint={answer['fingerprint']}"
