@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from salesforce_broker import observability, request, response, wiring
 
 wiring.cold_start()
@@ -13,7 +11,7 @@ wiring.cold_start()
 
 @observability.logger.inject_lambda_context(log_event=False, clear_state=True)
 @observability.metrics.log_metrics
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: request.LambdaContext) -> dict[str, Any]:
     """Answer a REST API proxy event; never raises."""
     try:
         asked = request.from_api_gateway(event, context)

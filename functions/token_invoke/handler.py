@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from salesforce_broker import observability, request, response, wiring
 
 wiring.cold_start()
@@ -13,7 +11,7 @@ wiring.cold_start()
 
 @observability.logger.inject_lambda_context(log_event=False, clear_state=True)
 @observability.metrics.log_metrics
-def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
+def lambda_handler(event: object, context: request.LambdaContext) -> dict[str, Any]:
     """Answer a payload; raise a BrokerError whose text is the answer as JSON."""
     try:
         asked = request.from_invoke(event, context)

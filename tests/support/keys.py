@@ -9,6 +9,7 @@ import json
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 CLIENT_ID = "3MVG9.only-use-for-unit-tests"
@@ -24,7 +25,7 @@ def _made(_name: str, bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
-def pem(key: rsa.RSAPrivateKey, *, pkcs1: bool = False, password: bytes | None = None) -> str:
+def pem(key: PrivateKeyTypes, *, pkcs1: bool = False, password: bytes | None = None) -> str:
     """Write a private key as PEM."""
     form = serialization.PrivateFormat.TraditionalOpenSSL if pkcs1 else serialization.PrivateFormat.PKCS8
     hide = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()

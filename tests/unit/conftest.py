@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
@@ -39,7 +40,7 @@ class Stage:
         given = settings or builders.settings()
         clock = self.clock.clock()
         shared = SharedCache(
-            self.parameters,  # type: ignore[arg-type]  the two calls that the room makes
+            cast("Any", self.parameters),
             prefix=given.token_cache_prefix,
             kms_key_id="",
             clock=clock,
@@ -47,14 +48,14 @@ class Stage:
         return TokenBroker(
             given,
             keys=SigningKeySource(
-                self.secrets,  # type: ignore[arg-type]  the one call that the room makes
+                cast("Any", self.secrets),
                 secret_arn=given.signing_key_secret_arn,
                 client_id="",
             ),
             memory=MemoryCache(clock),
             shared=shared if given.token_cache_prefix else None,
             salesforce=Salesforce(
-                transport,  # type: ignore[arg-type]  the seam
+                cast("Any", transport),
                 login_url=given.login_url,
                 token_lifetime_seconds=given.token_lifetime_seconds,
                 clock=clock,

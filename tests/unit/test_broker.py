@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from salesforce_broker.answer import Health, IssuedToken, Outcome, Source, TokenOwner
+from salesforce_broker.broker import TokenBroker
 from salesforce_broker.errors import (
     AccessDenied,
     AppRefused,
@@ -30,9 +31,9 @@ from tests.unit.conftest import Script, Stage
 A, B = "00D000000000001!first", "00D000000000001!second"
 
 
-def issue(broker: object, request: TokenRequest | None = None) -> IssuedToken:
+def issue(broker: TokenBroker, request: TokenRequest | None = None) -> IssuedToken:
     """Ask for a token and insist on getting one."""
-    answer = broker.answer(request or builders.asked())  # type: ignore[attr-defined]
+    answer = broker.answer(request or builders.asked())
     assert isinstance(answer, IssuedToken)
     return answer
 

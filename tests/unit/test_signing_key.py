@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -40,9 +42,9 @@ def parse(text: str) -> signing_key.SigningKey:
     ],
     ids=["clean", "crlf", "escaped", "escaped-crlf", "spaces", "one-line", "indented", "bag-attributes"],
 )
-def test_a_pem_works_however_it_was_pasted(pem: str, mangle: object) -> None:
+def test_a_pem_works_however_it_was_pasted(pem: str, mangle: Callable[[str], str]) -> None:
     """Consoles, shells and JSON break lines in many ways; the key is the same."""
-    text = json.dumps({"client_id": "from-secret", "private_key": mangle(pem)})  # type: ignore[operator]
+    text = json.dumps({"client_id": "from-secret", "private_key": mangle(pem)})
     parsed = parse(text)
     assert ("from-secret", keys.rsa_key().private_numbers()) == (parsed.client_id, parsed.private_key.private_numbers())
 
@@ -82,9 +84,9 @@ def _public_pem() -> str:
         (keys.pem(keys.rsa_key(), pkcs1=True, password=b"x"), "an encrypted private key"),
         (_public_pem(), "a public key"),
         (keys.certificate(), "a certificate"),
-        (keys.pem(ec.generate_private_key(ec.SECP256R1())), "not an RSA key"),  # type: ignore[arg-type]
-        (keys.pem(ec.generate_private_key(ec.SECP256R1()), pkcs1=True), "elliptic-curve"),  # type: ignore[arg-type]
-        (keys.pem(ed25519.Ed25519PrivateKey.generate()), "not an RSA key"),  # type: ignore[arg-type]
+        (keys.pem(ec.generate_private_key(ec.SECP256R1())), "not an RSA key"),
+        (keys.pem(ec.generate_private_key(ec.SECP256R1()), pkcs1=True), "elliptic-curve"),
+        (keys.pem(ed25519.Ed25519PrivateKey.generate()), "not an RSA key"),
         (keys.pem(keys.rsa_key(bits=1024)), "1024 bits"),
         (json.dumps({"private_key": PEM, "client_id": 7}), "consumer key"),
         (json.dumps({"private_key": PEM, "certificate": "x"}), "PEM"),
@@ -129,7 +131,7 @@ def test_no_secret_makes_another_exception(text: str) -> None:
 def test_the_key_is_pulled_once() -> None:
     """current() holds it."""
     secrets = FakeSecretsManager(keys.secret())
-    source = SigningKeySource(secrets, secret_arn="arn", client_id="")  # type: ignore[arg-type]
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="")
     assert source.current() is source.current()
     assert 1 == secrets.calls
 
@@ -149,7 +151,7 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
     """What somebody has to mend is not retryable, what AWS has to mend is; neither repeats AWS's message."""
     secrets = FakeSecretsManager(keys.secret())
     secrets.fails_with = code
-    source = SigningKeySource(secrets, secret_arn="arn", client_id="")  # type: ignore[arg-type]
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="")
     with pytest.raises(SigningKeyUnavailable) as caught:
         source.current()
     assert retryable == caught.value.retryable
@@ -160,7 +162,7 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
 def test_an_unusable_secret_heals_without_a_restart() -> None:
     """Nothing of a failure is held."""
     secrets = FakeSecretsManager("{}")
-    source = SigningKeySource(secrets, secret_arn="arn", client_id="")  # type: ignore[arg-type]
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="")
     with pytest.raises(SigningKeyUnusable):
         source.current()
     secrets.text = keys.secret()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ class Shared:
         self.clock = ManualClock()
         self.store = FakeParameterStore()
         self.cache = SharedCache(
-            self.store,  # type: ignore[arg-type]  the two calls that the room makes
+            cast("Any", self.store),
             prefix="/broker/tokens",
             kms_key_id="",
             clock=self.clock.clock(),

@@ -35,7 +35,8 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of that service."""
-        return boto3.client(
+        made: Any = boto3.client  # the stubs know each service by its literal name
+        return made(
             service,
             endpoint_url=self.url,
             region_name=REGION,

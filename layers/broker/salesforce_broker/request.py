@@ -52,6 +52,7 @@ class TokenRequest:
 class LambdaContext(Protocol):
     """The part of Lambda's context object that is used here."""
 
+    aws_request_id: str
     invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
