@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,17 +20,6 @@ def test_libraries_do_not_talk_whatever_the_level(library: str) -> None:
         assert not logging.getLogger(library).isEnabledFor(logging.INFO)
     finally:
         logging.getLogger().setLevel(logging.WARNING)
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Return what the logger writes."""
-    handler = observability.logger.registered_handler
-    assert isinstance(handler, logging.StreamHandler)
-    written = io.StringIO()
-    before = handler.setStream(written)
-    yield written
-    handler.setStream(before)
 
 
 def test_a_refusal_is_logged_with_its_code(log: io.StringIO) -> None:

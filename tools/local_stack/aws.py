@@ -6,6 +6,7 @@ Owns the server's life and clients for it. What lies in it is the caller's.
 from __future__ import annotations
 
 import logging
+import urllib.request
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +29,8 @@ class LocalAws:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
+        # moto's state is the process's: begin with an empty account, whoever used it before.
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset", method="POST"), timeout=60).close()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -16,6 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 LOCAL_CALLER = "arn:aws:iam::123456789012:user/local"
 
+POLL_SECONDS = 0.05
+"""How soon the server notices that it is to end."""
+
 LONGEST_BODY_BYTES = 10 * 1024 * 1024
 """API Gateway's own limit on a payload."""
 
@@ -35,7 +38,7 @@ class Gateway:
         Handler.routes = routes
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="gateway", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

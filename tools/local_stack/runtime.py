@@ -48,12 +48,13 @@ class Code:
 
 
 class FunctionError(Exception):
-    """The function raised: `type` is its errorType, `message` its errorMessage."""
+    """The function raised: `type` is its errorType, `message` its errorMessage, `trace` its stackTrace."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, trace: list[str]) -> None:
         super().__init__(f"{kind}: {message}")
         self.type = kind
         self.message = message
+        self.trace = trace
 
 
 class LambdaRuntime:
@@ -112,6 +113,7 @@ class LambdaRuntime:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self._log.close()
 
     def invoke(self, payload: object) -> Any:
         """Invoke the function; return what it returns, raise FunctionError for what it raises."""
@@ -123,7 +125,7 @@ class LambdaRuntime:
                 answer = json.loads(connection.getresponse().read())
         # The emulator answers 200 to either; these two fields together are the runtime's, not a door's.
         if isinstance(answer, dict) and {"errorMessage", "errorType"} <= set(answer):
-            raise FunctionError(answer["errorType"], answer["errorMessage"])
+            raise FunctionError(answer["errorType"], answer["errorMessage"], answer.get("stackTrace", []))
         return answer
 
     @property

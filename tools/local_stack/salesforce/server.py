@@ -19,6 +19,9 @@ from local_stack.salesforce.sessions import MovableClock, Session, Sessions
 from local_stack.salesforce.token_endpoint import Refused, decide
 from local_stack.salesforce.world import User, World, long_id
 
+POLL_SECONDS = 0.05
+"""How soon the server notices that it is to end."""
+
 API_VERSION = "65.0"
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  a path
 
@@ -71,7 +74,7 @@ class LocalSalesforce:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="salesforce", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

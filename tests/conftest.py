@@ -1,0 +1,22 @@
+"""Fixtures of all suites."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from salesforce_broker import observability
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Collect what the broker's logger writes; its handler holds the stdout of the moment at which it was imported."""
+    handler = observability.logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    written = io.StringIO()
+    before = handler.setStream(written)
+    yield written
+    handler.setStream(before)
