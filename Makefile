@@ -39,11 +39,11 @@ $(SAM)/.installed: requirements/sam.txt $(VENV)/.installed
 	@$(BIN)/uv pip install --quiet --python $(SAM)/bin/python --require-hashes -r requirements/sam.txt
 	@touch $@
 
-run: venv ## Do the main job once, in the real Lambda runtime against a local Salesforce
-	@$(STACK) run
+run: venv ## Do the main job once, in the real Lambda runtime against a local Salesforce (BUILT=folder: of an earlier build)
+	@$(STACK) run $(if $(BUILT),--built $(BUILT))
 
 serve: venv ## Leave the same running on http://127.0.0.1:$(PORT)
-	@$(STACK) serve --port $(PORT)
+	@$(STACK) serve --port $(PORT) $(if $(BUILT),--built $(BUILT))
 
 build: venv ## Make what `sam deploy` deploys, for ARCH
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM)/bin/sam build --parameter-overrides Architecture=$(ARCH)

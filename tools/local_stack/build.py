@@ -49,7 +49,7 @@ class Build:
 def build(say: Say, built: Path | None = None) -> Build:
     """Run `sam build` for this machine, or take the tree `built` as it is; in a folder beside what is to be deployed."""
     version, python = _interpreter(say)
-    folder = built or ROOT / ".aws-sam" / f"local-{version}"
+    folder = built.resolve() if built else ROOT / ".aws-sam" / f"local-{version}"
     if built is None:
         say(f"Building with `sam build` for Python {version} on {platform.machine()} (the first time takes longer) ...")
         architecture = LAMBDA_MACHINE[platform.machine().lower()]

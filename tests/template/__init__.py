@@ -1,0 +1,1 @@
+"""template.yaml read as code: what a scanner does not look for."""
