@@ -46,7 +46,10 @@ serve: venv ## Leave the same running on http://127.0.0.1:$(PORT)
 	@$(STACK) serve --port $(PORT) $(if $(BUILT),--built $(BUILT))
 
 build: venv ## Make what `sam deploy` deploys, for ARCH
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM)/bin/sam build --parameter-overrides Architecture=$(ARCH)
+	$(SAM)/bin/sam build --parameter-overrides Architecture=$(ARCH)
+	@# The built template admits only what was built, so that a deployment for the other architecture fails at its start.
+	@sed '/^  Architecture:/,/^  [A-Z]/{s/Default: .*/Default: $(ARCH)/;/^    - /{/$(ARCH)/!d;};}' .aws-sam/build/template.yaml \
+	  >.aws-sam/build/template.tmp && mv .aws-sam/build/template.tmp .aws-sam/build/template.yaml
 
 test: venv ## Run every test that needs no Docker
 	$(BIN)/python -m pytest
@@ -54,7 +57,7 @@ test: venv ## Run every test that needs no Docker
 check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker tools/local_stack tests
+	$(BIN)/mypy layers/broker/salesforce_broker tools/local_stack tools/benchmarks/lambda_runtime.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	PYTHONPATH=layers/broker $(BIN)/lint-imports

@@ -46,7 +46,13 @@ class LocalStack:
 
     def environment(self, function: str, **settings: str) -> LambdaRuntime:
         """Start another execution environment of the function of that logical id, with changed `settings`."""
-        given = {
+        environment = LambdaRuntime(function, self._built.code(function), self.variables() | settings)
+        self._environments.append(environment)
+        return self._ends.enter_context(environment)
+
+    def variables(self) -> dict[str, str]:
+        """Return what a function's environment holds here: its settings, and the way to this AWS."""
+        return self.aws.environment | {
             "SIGNING_KEY_SECRET_ARN": self.secret_arn,
             "SALESFORCE_LOGIN_URL": self.salesforce.url,
             "SALESFORCE_USERNAME": DEFAULT_USERNAME,
@@ -54,9 +60,6 @@ class LocalStack:
             "TOKEN_CACHE_PREFIX": TOKEN_CACHE_PREFIX,
             "TOKEN_CACHE_KMS_KEY_ID": self.data_key_arn,
         }
-        environment = LambdaRuntime(function, self._built.code(function), self.aws.environment | given | settings)
-        self._environments.append(environment)
-        return self._ends.enter_context(environment)
 
     def gateway(self, *, port: int = 0) -> Gateway:
         """Start an environment of the HTTPS door, and a gateway before it."""
