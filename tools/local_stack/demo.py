@@ -23,28 +23,28 @@ class StepFailed(Exception):
 
 def run(stack: LocalStack, say: Say) -> None:
     """Ask for tokens at both doors, use one, and look whether anything leaked."""
-    say(f"AWS (moto: Secrets Manager, SSM, KMS)   {stack.aws.url}")
-    say(f"Salesforce                              {stack.salesforce.url}")
+    say(f"AWS (moto: Secrets Manager, SSM, KMS)    {stack.aws.url}")
+    say(f"Salesforce                               {stack.salesforce.url}")
     say("A fresh RSA key lies in Secrets Manager, its certificate on the External Client App.\n")
 
     api = stack.gateway()
     first = _post(f"{api.url}/token")
-    say(f"POST /token                             {_shown(first)}")
+    say(f"POST /token                              {_shown(first)}")
     _insist(first["source"] == "salesforce", "the first token is minted")
     _insist(stack.salesforce.logins() == 1, "Salesforce has checked the signature of one assertion and logged in one user")
     login = next(entry for entry in stack.salesforce.journal if entry.subject)
-    say(f"  Salesforce: signature verified, {login.subject} logged in, jti {login.token_id[:8]}...")
+    say(f"  at Salesforce: signature verified, {login.subject} logged in, jti {login.token_id[:8]}...")
 
     second = _post(f"{api.url}/token")
-    say(f"POST /token again                       {_shown(second)}")
+    say(f"POST /token again                        {_shown(second)}")
     _insist((second["source"], second["access_token"]) == ("memory", first["access_token"]), "the second is from memory")
 
     other = _post(f"{api.url}/api/jwtauth", {"sub": OTHER_USERNAME})
-    say(f"POST /api/jwtauth {{sub: another user}}   {_shown(other)}")
+    say(f"POST /api/jwtauth {{sub: another user}}    {_shown(other)}")
     _insist(other["access_token"] != first["access_token"], "another user has another token")
 
     invoked = stack.environment("TokenFunction").invoke({})
-    say(f"invoke TokenFunction, a fresh environment {_shown(invoked)}")
+    say(f"invoke TokenFunction, fresh environment  {_shown(invoked)}")
     _insist((invoked["source"], invoked["access_token"]) == ("shared", first["access_token"]), "a fresh one reads SSM")
     _insist(stack.salesforce.exchanges() == 2, "Salesforce was asked once for each user")
 
@@ -52,7 +52,7 @@ def run(stack: LocalStack, say: Say) -> None:
     record = _get(query, invoked["access_token"])["records"][0]
     say(f"\nThe token at the data API: SELECT Id, Name FROM Organization -> {record['Name']}, {record['Id']}")
     owner = _get(f"{api.url}/identity")
-    say(f"GET /identity                           {owner['username']}, user {owner['user_id']}")
+    say(f"GET /identity                            {owner['username']}, user {owner['user_id']}")
 
     searched = leaks(stack, tokens=[first["access_token"], other["access_token"]])
     say(f"\nSearched {searched:,} characters of the functions' logs: no key, no assertion, no token.")
