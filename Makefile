@@ -1,7 +1,9 @@
 # `make` lists what there is. Needs python3 (3.11 or newer), make and a package index; everything else is installed below
 # this folder, from locked and hashed lists.
 
-PYTHON ?= python3
+# python3 as it is here, else as it is elsewhere: where pyenv has no 3.13, .python-version makes its python3 fail in this folder.
+PYTHON ?= $(shell for folder in . /; do (cd $$folder && python3 -c 'import sys; \
+  print(sys.executable) if sys.version_info >= (3, 11) else sys.exit(1)' 2>/dev/null) && break; done)
 PORT ?= 5000
 VENV := .venv
 SAM := .venv-sam
@@ -28,7 +30,7 @@ venv: $(VENV)/.installed $(SAM)/.installed ## Install the tools (into .venv and 
 
 $(VENV)/.installed: requirements/dev.txt
 	@echo 'Installing the tools into $(VENV) (a minute or two, once) ...'
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; PYTHON=... names one")'
+	@test -n '$(PYTHON)' || { echo 'python3 3.11 or newer is needed; PYTHON=... names one' >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
