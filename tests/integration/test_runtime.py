@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from local_stack import demo
 from local_stack.build import ROOT, Build, build
-from local_stack.demo import leaks
 from local_stack.runtime import FunctionError
 from local_stack.salesforce import DEFAULT_USERNAME
 from local_stack.stack import LocalStack
@@ -60,7 +60,20 @@ def test_the_main_job(stack: LocalStack) -> None:
     assert (1, 1) == (stack.salesforce.exchanges(), stack.salesforce.logins())
     assert DEFAULT_USERNAME == curl(f"{api.url}/identity")[1]["username"]
     assert "ok" == curl(f"{api.url}/health")[1]["status"]
-    assert leaks(stack, tokens=[first["access_token"]])
+    assert demo.leaks(stack, tokens=[first["access_token"]])
+
+
+def test_what_make_run_prints_holds_no_secret(stack: LocalStack) -> None:
+    """Tokens are shortened; keys and assertions are not there at all."""
+    said: list[str] = []
+    demo.run(stack, said.append)
+    text = "\n".join(said)
+    for user in stack.salesforce.world.users[:2]:
+        session = stack.salesforce.sessions.log_in(user, stack.salesforce.world.apps[0])
+        assert session.token[:19] in text
+        assert session.token not in text
+    assert "eyJhbGciOi" not in text
+    assert not [line for line in stack.key.private_key.splitlines()[1:-1] if line in text]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +123,7 @@ def test_a_debug_level_does_not_make_libraries_talk(stack: LocalStack) -> None:
     settings = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON", "POWERTOOLS_LOG_LEVEL": "DEBUG"}
     environment = stack.environment("TokenFunction", **settings, POWERTOOLS_LOGGER_LOG_EVENT="true")
     answer = environment.invoke({"sub": DEFAULT_USERNAME})
-    assert leaks(stack, tokens=[answer["access_token"]])
+    assert demo.leaks(stack, tokens=[answer["access_token"]])
     assert "get_secret_value" not in environment.log
 
 
