@@ -52,14 +52,20 @@ class FakeSecretsManager:
     def __init__(self, text: str) -> None:
         self.text = text
         self.version_id = "v1"
+        self.other_stages: dict[str, str] = {}
         self.fails_with: str | None = None
         self.calls = 0
 
-    def get_secret_value(self, **_: str) -> dict[str, Any]:
+    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> dict[str, Any]:  # noqa: N803  boto3's own
         """Take GetSecretValue."""
+        assert SecretId
         self.calls += 1
         if self.fails_with:
             raise client_error(self.fails_with)
+        if VersionStage != "AWSCURRENT":
+            if VersionStage not in self.other_stages:
+                raise client_error("ResourceNotFoundException")
+            return {"SecretString": self.other_stages[VersionStage], "VersionId": VersionStage}
         return {"SecretString": self.text, "VersionId": self.version_id}
 
 
@@ -82,7 +88,20 @@ class FakeParameterStore:
         """Take PutParameter."""
         self.writes.append(given)
         self._break()
+        if given["Name"] in self.values and not given.get("Overwrite"):
+            raise client_error("ParameterAlreadyExists")
         self.values[given["Name"]] = given["Value"]
+
+    def delete_parameter(self, *, Name: str) -> None:  # noqa: N803  boto3's own
+        """Take DeleteParameter."""
+        self._break()
+        if self.values.pop(Name, None) is None:
+            raise client_error("ParameterNotFound")
+
+    @property
+    def tokens_written(self) -> int:
+        """Count the writes of sealed tokens and pauses, leases aside."""
+        return sum(write["Type"] == "SecureString" for write in self.writes)
 
     def _break(self) -> None:
         if self.broken is None:

@@ -78,6 +78,7 @@ def test_the_roles_may_do_this_and_no_more() -> None:
         "secretsmanager:GetSecretValue",
         "ssm:GetParameters",
         "ssm:PutParameter",
+        "ssm:DeleteParameter",
         "kms:Decrypt",
         "kms:Encrypt",
         "logs:CreateLogStream",

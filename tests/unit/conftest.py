@@ -51,6 +51,7 @@ class Stage:
                 cast("Any", self.secrets),
                 secret_arn=given.signing_key_secret_arn,
                 client_id="",
+                clock=clock,
             ),
             memory=MemoryCache(clock),
             shared=shared if given.token_cache_prefix else None,

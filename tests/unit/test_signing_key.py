@@ -16,6 +16,7 @@ from salesforce_broker import signing_key
 from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
 from salesforce_broker.signing_key import SigningKeySource
 from tests.support import keys
+from tests.support.clocks import ManualClock
 from tests.support.fakes import FakeSecretsManager
 
 PEM = keys.pem(keys.rsa_key())
@@ -131,7 +132,7 @@ def test_no_secret_makes_another_exception(text: str) -> None:
 def test_the_key_is_pulled_once() -> None:
     """current() holds it."""
     secrets = FakeSecretsManager(keys.secret())
-    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="")
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", clock=ManualClock().clock())
     assert source.current() is source.current()
     assert 1 == secrets.calls
 
@@ -151,7 +152,7 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
     """What somebody has to mend is not retryable, what AWS has to mend is; neither repeats AWS's message."""
     secrets = FakeSecretsManager(keys.secret())
     secrets.fails_with = code
-    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="")
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", clock=ManualClock().clock())
     with pytest.raises(SigningKeyUnavailable) as caught:
         source.current()
     assert retryable == caught.value.retryable
@@ -162,7 +163,7 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
 def test_an_unusable_secret_heals_without_a_restart() -> None:
     """Nothing of a failure is held."""
     secrets = FakeSecretsManager("{}")
-    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="")
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", clock=ManualClock().clock())
     with pytest.raises(SigningKeyUnusable):
         source.current()
     secrets.text = keys.secret()

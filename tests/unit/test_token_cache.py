@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_broker.access_token import AccessToken
-from salesforce_broker.token_cache import SharedCache, TokenIdentity
+from salesforce_broker.token_cache import LEASE_SECONDS, PAUSE, SharedCache, TokenIdentity
 from tests.support import builders
-from tests.support.clocks import ManualClock
+from tests.support.clocks import START, ManualClock
 from tests.support.fakes import FakeParameterStore
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -44,7 +44,7 @@ def test_what_was_put_comes_back() -> None:
     shared = Shared()
     token = builders.token(optional={"signature": "s"})
     shared.put(token)
-    assert token == shared.cache.get(MINE, KEY)
+    assert token == shared.cache.get(MINE, KEY).token
 
 
 def test_the_parameter_shows_neither_token_nor_user() -> None:
@@ -75,22 +75,49 @@ def test_an_envelope_moved_to_another_identity_is_not_adopted(other: dict[str, s
     other_name = shared.put(builders.token(value="00D!other"), theirs)
     assert name != other_name
     shared.store.values[other_name] = shared.store.values[name]
-    assert shared.cache.get(theirs, KEY) is None
+    assert shared.cache.get(theirs, KEY).token is None
 
 
 def test_an_envelope_of_another_key_is_not_adopted() -> None:
     """Who can write the parameter but has no signing key plants nothing."""
     shared = Shared()
     shared.put(builders.token(), key=OTHER_KEY)
-    assert shared.cache.get(MINE, KEY) is None
+    assert shared.cache.get(MINE, KEY).token is None
 
 
-def test_an_expired_token_is_not_adopted() -> None:
-    """A rolled-back parameter is an old token."""
+def test_a_pause_is_bound_to_its_identity_and_purpose() -> None:
+    """A pause cannot be moved to another subject, nor a token be passed off as a pause, nor either be forged."""
     shared = Shared()
-    shared.put(builders.token())
-    shared.clock.advance(871)
-    assert shared.cache.get(MINE, KEY) is None
+    token_name = shared.put(builders.token())
+    shared.cache.pause(MINE, START + 300, KEY)
+    assert START + 300 == shared.cache.get(MINE, KEY).paused_until
+    other = replace(MINE, subject=builders.OTHER_USERNAME)
+    other_name = shared.put(builders.token(), other)
+    shared.store.values[other_name + PAUSE] = shared.store.values[token_name + PAUSE]
+    assert 0 == shared.cache.get(other, KEY).paused_until
+    shared.store.values[token_name + PAUSE] = shared.store.values[token_name]
+    assert 0 == shared.cache.get(MINE, KEY).paused_until
+    assert 0 == shared.cache.get(MINE, OTHER_KEY).paused_until
+
+
+def test_one_environment_gets_the_lease() -> None:
+    """Until it ends, or its time is over."""
+    shared = Shared()
+    lease = shared.cache.take_lease(MINE)
+    assert lease is not None
+    assert shared.cache.take_lease(MINE) is None
+    shared.cache.end_lease(lease)
+    assert shared.cache.take_lease(MINE) is not None
+    shared.clock.advance(LEASE_SECONDS)
+    assert shared.cache.take_lease(MINE) is not None
+
+
+@pytest.mark.parametrize(("failure", "won"), [("ThrottlingException", False), ("AccessDeniedException", True), (None, True)])
+def test_a_crowd_loses_the_lease_and_a_broken_ssm_wins_it(failure: str | None, won: bool) -> None:
+    """Throttled: another has it. Broken: one login more, never an outage."""
+    shared = Shared()
+    shared.store.broken = failure
+    assert won == (shared.cache.take_lease(MINE) is not None)
 
 
 @pytest.mark.parametrize("instance_url", ["https://evil.example", "http://127.0.0.1:1", ""])
@@ -98,7 +125,7 @@ def test_a_token_for_a_foreign_instance_is_not_adopted(instance_url: str) -> Non
     """Even a well sealed one."""
     shared = Shared()
     shared.put(builders.token(instance_url=instance_url))
-    assert shared.cache.get(MINE, KEY) is None
+    assert shared.cache.get(MINE, KEY).token is None
 
 
 @given(st.data())
@@ -118,7 +145,7 @@ def test_a_tampered_envelope_is_never_adopted(data: st.DataObject) -> None:
         if base64.b64decode(shared.store.values[name]) == bytes(raw):
             return
     shared.store.values[name] = base64.b64encode(bytes(raw)).decode()
-    assert shared.cache.get(MINE, KEY) is None
+    assert shared.cache.get(MINE, KEY).token is None
 
 
 texts = st.text(max_size=8)

@@ -28,8 +28,9 @@ def main() -> int:
     for command in (run, serve):
         command.add_argument("--built", type=Path, help="a tree that `sam build` made (default: make one)")
     given = parser.parse_args()
-    # A plain kill ends what was started, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A plain kill ends what was started, too; and Ctrl-C does so where a shell started this with it ignored.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     try:
         built = build(_say, given.built)
         if given.command == "serve":

@@ -27,18 +27,23 @@ class Outcome(enum.Enum):
     ISSUED = "issued"
     ALREADY_ROTATED = "already_rotated"  # the refused token was not the current one any more
     ROTATED = "rotated"  # Salesforce gave another one
-    UNCHANGED = "unchanged"  # Salesforce gave the same one again
+    UNCHANGED = "unchanged"  # Salesforce gave the same one again, and says that it lives
+    SUPPRESSED = "suppressed"  # reported again too soon; Salesforce does not call it dead
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token on its way to a caller at `now` (epoch seconds); `degraded`: its renewal failed, but it still lives."""
+    """A token on its way to a caller at `now` (epoch seconds); `degraded`: its renewal failed, but it still lives.
+
+    `retry_after` (seconds): when it makes sense to report a suppressed token again.
+    """
 
     token: AccessToken
     now: float
     source: Source
     outcome: Outcome
     degraded: bool = False
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,49 +1,43 @@
 """The order of the rooms, and nothing else: what is held, what is shared, what Salesforce gives.
 
-Owns when a token is renewed and what is tried again. Does not parse, sign, store or talk: the rooms do.
+Owns when a token is renewed, and by whom. Does not parse, sign, store or talk: the rooms do.
 
-A token is handed out from memory while it is FRESH. Once STALE, one caller renews it and the others get the one that still
-lives; once EXPIRED, all wait for one mint. No background threads: Lambda would freeze them.
+A token is handed out from memory while it is FRESH. Once STALE, one caller renews it and the others get the one that
+still lives; once EXPIRED, all wait for one mint. The same among environments: one has the lease, the others go on with what
+lives or wait for what it shares. No background threads: Lambda would freeze them.
 """
 
 from __future__ import annotations
 
-import random
-import secrets
+import math
 import threading
 from dataclasses import replace
 
-from salesforce_broker import __version__, access, assertion, observability
+from salesforce_broker import __version__, access, observability
 from salesforce_broker.access_token import AccessToken, State
 from salesforce_broker.answer import Answer, Health, IssuedToken, Outcome, Source, TokenOwner
 from salesforce_broker.clock import Clock, Deadline
+from salesforce_broker.election import Election
 from salesforce_broker.errors import (
-    AssertionExpired,
-    AssertionRefused,
-    BrokerError,
-    LoginRateExceeded,
     MinTtlUnsatisfiable,
     SalesforceBusy,
+    SalesforceError,
     TokenRefused,
     UserRefused,
 )
+from salesforce_broker.login import Login
+from salesforce_broker.minter import Minter
 from salesforce_broker.request import Action, TokenRequest
 from salesforce_broker.salesforce import Salesforce
 from salesforce_broker.settings import Settings
 from salesforce_broker.signing_key import SigningKey, SigningKeySource
-from salesforce_broker.token_cache import MemoryCache, SharedCache, TokenIdentity
+from salesforce_broker.token_cache import LEASE_SECONDS, MemoryCache, Shared, SharedCache, TokenIdentity
 
 ANSWER_SECONDS = 0.5
 """Kept back from the invocation's time, so that a deadline that passes still ends in an answer."""
 
-MOST_POSTS = 3
-"""Of one request, while Salesforce is busy; a fourth would only add to what keeps it busy."""
-
-LONGEST_PAUSES = (0.5, 1.5)
-"""Seconds before the second and the third post; the pause is drawn from zero up to this (full jitter)."""
-
-LARGEST_CLOCK_SKEW_SECONDS = 600
-"""A `Date` further off than this says more about the answer than about our clock."""
+SECONDS_BETWEEN_MINTS = 30
+"""For one subject, unless Salesforce itself calls the last token dead: nothing that callers report makes a loop."""
 
 
 class TokenBroker:
@@ -68,9 +62,13 @@ class TokenBroker:
         self._salesforce = salesforce
         self._clock = clock
         self._renewal_point = renewal_point
-        self._skew = 0.0
-        self._minting: dict[TokenIdentity, threading.Lock] = {}
-        self._minting_guard = threading.Lock()
+        minter = Minter(keys, salesforce, audience=settings.audience, clock=clock)
+        self._login = Login(minter, salesforce, shared, clock)
+        self._election = Election(shared, clock)
+        self._last: dict[TokenIdentity, str] = {}
+        self._minted: dict[TokenIdentity, float] = {}
+        self._renewing: dict[TokenIdentity, threading.Lock] = {}
+        self._guard = threading.Lock()
 
     def warm(self) -> None:
         """Pull the key ahead of the first request; raise what goes wrong."""
@@ -116,122 +114,115 @@ class TokenBroker:
         return issued
 
     def _find(self, asked: TokenRequest, subject: str, deadline: Deadline) -> IssuedToken:
+        """Take the held token while it is fresh; else renew it, one caller at a time."""
         key = self._keys.current()
         identity = self._identity(key, subject)
-        held = self._serving(self._memory.get(identity), asked)
-        if held and self._fresh(held):
-            return self._issued(held, Source.MEMORY, asked)
-        with self._minting_guard:
-            lock = self._minting.setdefault(identity, threading.Lock())
-        # Who holds a token that still lives does not wait for the one who renews it.
-        if not lock.acquire(timeout=0 if held else deadline.seconds_left):
-            if held:
-                return self._issued(held, Source.MEMORY, asked)
+        held = self._memory.get(identity)
+        if held and self._serves(held, asked):
+            found = Outcome.ISSUED if asked.rejected is None else Outcome.ALREADY_ROTATED
+            if self._fresh(held):
+                return self._issued(held, Source.MEMORY, found)
+            # Who holds a token that still lives does not wait for the one who renews it.
+            patience = 0.0
+        else:
+            found = Outcome.ISSUED if asked.rejected is None else Outcome.ROTATED
+            patience = deadline.seconds_left
+        with self._guard:
+            lock = self._renewing.setdefault(identity, threading.Lock())
+        if not lock.acquire(timeout=patience):
+            if held and patience == 0:
+                return self._issued(held, Source.MEMORY, found)
             raise SalesforceBusy("Another request has been waiting for Salesforce all the time.")
         try:
-            return self._renew(key, identity, asked, deadline)
+            return self._renew(key, identity, asked, deadline, found)
         finally:
             lock.release()
 
-    def _renew(self, key: SigningKey, identity: TokenIdentity, asked: TokenRequest, deadline: Deadline) -> IssuedToken:
-        """Take a token from another thread, from another environment or from Salesforce, in this order."""
-        held = self._serving(self._memory.get(identity), asked)
-        if held and self._fresh(held):
-            return self._issued(held, Source.MEMORY, asked)
-        source = Source.MEMORY
-        found = self._serving(self._shared.get(identity, key.sealing_key), asked) if self._shared else None
-        if found and (held is None or found.expires_at > held.expires_at):
-            held, source = found, Source.SHARED
-            self._memory.put(identity, found)
-            if self._fresh(found):
-                return self._issued(found, Source.SHARED, asked)
+    def _renew(
+        self, key: SigningKey, identity: TokenIdentity, asked: TokenRequest, deadline: Deadline, outcome: Outcome
+    ) -> IssuedToken:
+        """Renew; a token that still lives serves whatever goes wrong, but for a user who may not log in any more."""
+        held = self._memory.get(identity)
+        if held and self._serves(held, asked) and self._fresh(held):
+            return self._issued(held, Source.MEMORY, outcome)
         try:
-            key, token = self._mint(key, identity.subject, deadline)
-        except (SalesforceBusy, LoginRateExceeded) as error:
-            if held is None:
-                raise
-            observability.report(error)
-            return replace(self._issued(held, source, asked), degraded=True)
+            self._login.check(identity, key)
+            return self._from_others_or_salesforce(key, identity, asked, deadline, outcome)
         except UserRefused:
-            # Whoever may not log in any more shall not go on with what was handed out before.
             self._memory.drop(identity)
             raise
-        identity = self._identity(key, identity.subject)
-        self._memory.put(identity, token)
-        if self._shared:
-            self._shared.put(identity, token, key.sealing_key)
-        return self._issued(token, Source.SALESFORCE, asked)
-
-    def _mint(self, key: SigningKey, subject: str, deadline: Deadline) -> tuple[SigningKey, AccessToken]:
-        """Exchange assertions, each of them fresh, until one is accepted or nothing speaks for another try.
-
-        Busy is tried again up to MOST_POSTS in all, a clock that is off and a key that was rotated once each.
-        """
-        posts, corrected, looked_again = 0, False, False
-        while True:
-            signed = assertion.mint(
-                issuer=key.client_id,
-                subject=subject,
-                audience=self._settings.audience,
-                key=key.private_key,
-                now=self._clock.wall() + self._skew,
-                token_id=secrets.token_hex(16),
-            )
-            posts += 1
-            try:
-                return key, self._salesforce.exchange(signed, deadline)
-            except SalesforceBusy as busy:
-                pause = busy.retry_after or random.uniform(0, LONGEST_PAUSES[min(posts, MOST_POSTS - 1) - 1])  # noqa: S311  jitter
-                if posts >= MOST_POSTS or pause >= deadline.seconds_left:
-                    raise
-                self._clock.sleep(pause)
-            except AssertionExpired as expired:
-                if corrected or expired.server_time is None:
-                    raise
-                skew = expired.server_time - self._clock.wall()
-                if abs(skew) > LARGEST_CLOCK_SKEW_SECONDS:
-                    raise
-                self._skew, corrected = skew, True
-            except AssertionRefused as refused:
-                if looked_again:
-                    raise
-                key, looked_again = self._rotated(key, refused), True
-
-    def _rotated(self, key: SigningKey, refused: AssertionRefused) -> SigningKey:
-        """Look whether the secret holds another key by now; raise `refused` if not."""
-        try:
-            current = self._keys.refresh()
-        except BrokerError as error:
+        except SalesforceError as error:
+            held = self._memory.get(identity)
+            if held is None or not self._serves(held, asked):
+                raise
             observability.report(error)
-            raise refused from error
-        if current.version_id == key.version_id:
-            raise refused
-        return current
+            return replace(self._issued(held, Source.MEMORY, outcome), degraded=True)
+
+    def _from_others_or_salesforce(
+        self, key: SigningKey, identity: TokenIdentity, asked: TokenRequest, deadline: Deadline, outcome: Outcome
+    ) -> IssuedToken:
+        """Take what another environment has shared, else log in, else wait for the environment that does."""
+        shared = self._shared.get(identity, key.sealing_key) if self._shared else Shared()
+        held, source = self._memory.get(identity), Source.MEMORY
+        if shared.token and self._newer(shared.token, held):
+            held, source = shared.token, Source.SHARED
+            self._hold(identity, held)
+        serves = held is not None and self._serves(held, asked)
+        if held and source is Source.SHARED and serves and self._fresh(held):
+            return self._issued(held, source, outcome)
+        reported = held is not None and held.fingerprint == asked.rejected
+        if held and self._too_soon(identity) and not (reported and self._login.dead(held, deadline)):
+            return replace(self._issued(held, source, Outcome.SUPPRESSED), retry_after=SECONDS_BETWEEN_MINTS)
+        self._login.heed(identity, key, shared)
+        with self._election.lease(identity) as won:
+            if not won and held and serves:
+                return self._issued(held, source, outcome)
+            if not won and self._login.failing(identity, key):
+                raise SalesforceBusy("Another environment is trying whether Salesforce is back.", retry_after=LEASE_SECONDS)
+            if not won:
+                found = self._election.wait(identity, key.sealing_key, lambda each: self._serves(each, asked), deadline)
+                if found:
+                    self._hold(identity, found)
+                    return self._issued(found, Source.SHARED, outcome)
+            known = {self._last.get(identity), asked.rejected, shared.token.fingerprint if shared.token else None}
+            key, token = self._login.token(self._keys.recheck(), identity, known, deadline)
+            identity = self._identity(key, identity.subject)
+            self._minted[identity] = self._clock.wall()
+            self._hold(identity, token)
+            if self._shared:
+                self._shared.put(identity, token, key.sealing_key)
+        if asked.rejected is not None:
+            outcome = Outcome.UNCHANGED if token.fingerprint == asked.rejected else Outcome.ROTATED
+        return self._issued(token, Source.SALESFORCE, outcome)
+
+    def _hold(self, identity: TokenIdentity, token: AccessToken) -> None:
+        self._memory.put(identity, token)
+        self._last[identity] = token.fingerprint
+
+    def _too_soon(self, identity: TokenIdentity) -> bool:
+        return 0 <= self._clock.wall() - self._minted.get(identity, -math.inf) < SECONDS_BETWEEN_MINTS
+
+    def _newer(self, token: AccessToken, held: AccessToken | None) -> bool:
+        """Tell whether a shared token lives and outlives what is held."""
+        lives = token.state(self._clock.wall(), self._renewal_point) is not State.EXPIRED
+        return lives and (held is None or token.expires_at > held.expires_at)
 
     def _identity(self, key: SigningKey, subject: str) -> TokenIdentity:
         return TokenIdentity(self._settings.login_url, self._settings.audience, key.client_id, subject)
 
-    def _serving(self, token: AccessToken | None, asked: TokenRequest) -> AccessToken | None:
-        """Return `token` if it lives, lives long enough and is not the one that was refused."""
-        if token is None or token.fingerprint == asked.rejected:
-            return None
+    def _serves(self, token: AccessToken, asked: TokenRequest) -> bool:
+        """Tell whether `token` lives, lives long enough and is not the one that was refused."""
         now = self._clock.wall()
-        if token.state(now, self._renewal_point) is State.EXPIRED or token.seconds_left(now) < asked.min_ttl:
-            return None
-        return token
+        return (
+            token.fingerprint != asked.rejected
+            and token.state(now, self._renewal_point) is not State.EXPIRED
+            and token.seconds_left(now) >= asked.min_ttl
+        )
 
     def _fresh(self, token: AccessToken) -> bool:
         return token.state(self._clock.wall(), self._renewal_point) is State.FRESH
 
-    def _issued(self, token: AccessToken, source: Source, asked: TokenRequest) -> IssuedToken:
-        if asked.rejected is None:
-            outcome = Outcome.ISSUED
-        elif token.fingerprint == asked.rejected:
-            outcome = Outcome.UNCHANGED
-        elif source is Source.SALESFORCE:
-            outcome = Outcome.ROTATED
-        else:
-            outcome = Outcome.ALREADY_ROTATED
+    def _issued(self, token: AccessToken, source: Source, outcome: Outcome) -> IssuedToken:
         return IssuedToken(token, self._clock.wall(), source, outcome)
 
 

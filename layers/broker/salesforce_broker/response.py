@@ -85,6 +85,7 @@ def _about(issued: IssuedToken) -> dict[str, Any]:
         "source": issued.source.value,
         "outcome": issued.outcome.value,
         "degraded": issued.degraded,
+        **({} if issued.retry_after is None else {"retry_after": math.ceil(issued.retry_after)}),
     }
 
 

@@ -19,13 +19,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
+from salesforce_broker import observability
+from salesforce_broker.clock import Clock
+from salesforce_broker.errors import BrokerError, SigningKeyUnavailable, SigningKeyUnusable
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 SMALLEST_KEY_BITS = 2048
 """Less is weak, and PyJWT would only warn."""
+
+RECHECK_SECONDS = 300
+"""A rotated key is seen within minutes, at some twelve reads an hour and environment; a refused signature looks at once."""
 
 STORE_HINT = (
     'Put {"client_id": "<consumer key>", "private_key": "<PEM>"} into the secret, with the unencrypted RSA private key'
@@ -69,23 +74,55 @@ class SigningKey:
 
 
 class SigningKeySource:
-    """Pulls the key once and holds it by version id; `refresh` looks again."""
+    """Pulls the key and holds it by version id; looks again at most every RECHECK_SECONDS, or when told to."""
 
-    def __init__(self, client: SecretsManagerClient, *, secret_arn: str, client_id: str) -> None:
+    def __init__(self, client: SecretsManagerClient, *, secret_arn: str, client_id: str, clock: Clock) -> None:
         """`client_id` is used where the secret does not carry its own."""
         self._client = client
         self._secret_arn = secret_arn
         self._client_id = client_id
+        self._clock = clock
         self._held: SigningKey | None = None
+        self._preferred: SigningKey | None = None
+        self._looked = self._prefer_until = 0.0
 
     def current(self) -> SigningKey:
-        """Return the held key, pulling it first if there is none."""
+        """Return the key to sign with, without a call: the one that was accepted last, else the current version."""
+        if self._preferred and self._clock.wall() < self._prefer_until:
+            return self._preferred
         return self._held or self.refresh()
 
+    def recheck(self) -> SigningKey:
+        """Return the key to sign with, having looked within RECHECK_SECONDS; what is held serves if that fails."""
+        if self._held and not 0 <= self._clock.wall() - self._looked < RECHECK_SECONDS:
+            try:
+                self.refresh()
+            except BrokerError as error:
+                observability.report(error)
+        return self.current()
+
+    def prefer(self, key: SigningKey) -> None:
+        """Sign with this version for RECHECK_SECONDS: Salesforce accepted it and refused the current one."""
+        self._preferred, self._prefer_until = key, self._clock.wall() + RECHECK_SECONDS
+
     def refresh(self) -> SigningKey:
-        """Read the secret again and hold what it says now; what was held stays if that fails."""
+        """Read the current version again and hold it; what was held stays if that fails."""
+        self._looked = self._clock.wall()
+        self._held = self._read("AWSCURRENT", self._held)
+        return self._held
+
+    def pending(self) -> SigningKey:
+        """Read the version that a rotation is about to make the current one; SigningKeyUnavailable if there is none."""
+        return self._read("AWSPENDING")
+
+    def previous(self) -> SigningKey:
+        """Read the version that was the current one before; SigningKeyUnavailable if there is none."""
+        return self._read("AWSPREVIOUS")
+
+    def _read(self, stage: str, held: SigningKey | None = None) -> SigningKey:
+        """Read a version of the secret; `held` is returned if it is that one, unparsed."""
         try:
-            answer = self._client.get_secret_value(SecretId=self._secret_arn)
+            answer = self._client.get_secret_value(SecretId=self._secret_arn, VersionStage=stage)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             reason, hint = _REASONS.get(code, ("AWS Secrets Manager failed", "Transient; AWS's own code: " + code))
@@ -99,10 +136,10 @@ class SigningKeySource:
                 retryable=True,
             ) from error
         version_id = answer["VersionId"]
-        if self._held is None or self._held.version_id != version_id:
-            text = answer.get("SecretString") or answer.get("SecretBinary", b"").decode(errors="replace")
-            self._held = parse(text, version_id=version_id, default_client_id=self._client_id)
-        return self._held
+        if held is not None and held.version_id == version_id:
+            return held
+        text = answer.get("SecretString") or answer.get("SecretBinary", b"").decode(errors="replace")
+        return parse(text, version_id=version_id, default_client_id=self._client_id)
 
 
 def parse(text: str, *, version_id: str, default_client_id: str) -> SigningKey:

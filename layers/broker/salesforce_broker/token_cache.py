@@ -14,8 +14,9 @@ import base64
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import InvalidTag
@@ -38,6 +39,15 @@ NONCE_BYTES = 12
 LONGEST_PARAMETER_BYTES = 4096
 """Of an SSM parameter of the standard tier; a JWT-format token can be larger and is then not shared."""
 
+PAUSE = ".pause"
+"""Appended to a token's name; and what the envelope of a pause is bound to."""
+
+LEASE_SECONDS = 10
+"""A login takes under a second, and up to all of a function's time with Salesforce at its worst."""
+
+LOST = {"ParameterAlreadyExists", "ThrottlingException", "TooManyUpdates", "RequestLimitExceeded"}
+"""SSM's codes for: another has it, or there is a crowd."""
+
 ACCOUNT_KEY = "alias/aws/ssm"
 """The account's own key for SSM, where the stack has none."""
 
@@ -54,9 +64,9 @@ class TokenIdentity:
     client_id: str
     subject: str
 
-    def encode(self) -> bytes:
+    def encode(self, purpose: str = "token") -> bytes:
         """Return it unambiguously as bytes (a JSON array: no separator that a value could contain)."""
-        return json.dumps([FORMAT, self.login_url, self.audience, self.client_id, self.subject]).encode()
+        return json.dumps([FORMAT, purpose, self.login_url, self.audience, self.client_id, self.subject]).encode()
 
 
 class MemoryCache:
@@ -88,8 +98,20 @@ class MemoryCache:
         self._held.pop(identity, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the environments tell each other of one identity: the last token, perhaps expired, and a pause until when."""
+
+    token: AccessToken | None = None
+    paused_until: float = 0.0
+
+
 class SharedCache:
-    """Tokens for all environments, in SSM parameters `<prefix>/<hash of identity>`; every failure is a miss."""
+    """What environments share, in SSM parameters `<prefix>/<hash of identity>`; every failure is a miss.
+
+    Beside a token's parameter there may lie a pause (nobody is to log in before its end) and, for seconds, a lease (who
+    created it logs in for all). What a writer of parameters without the key can do is delay: it can forge neither.
+    """
 
     def __init__(self, client: SSMClient, *, prefix: str, kms_key_id: str, clock: Clock) -> None:
         """`kms_key_id` encrypts the SecureString; empty for ACCOUNT_KEY."""
@@ -98,34 +120,69 @@ class SharedCache:
         self._kms_key_id = kms_key_id
         self._clock = clock
 
-    def get(self, identity: TokenIdentity, sealing_key: bytes) -> AccessToken | None:
-        """Read the token in one call; None unless it verifies, lives and belongs to an allowed instance."""
+    def get(self, identity: TokenIdentity, sealing_key: bytes) -> Shared:
+        """Read token and pause in one call; nothing that does not verify or does not belong to an allowed instance."""
         name = self._name(identity)
         try:
             # GetParameters, not GetParameter: an absent parameter is an ordinary answer, not an exception.
-            answer = self._client.get_parameters(Names=[name], WithDecryption=True)
+            answer = self._client.get_parameters(Names=[name, name + PAUSE], WithDecryption=True)
         except (BotoCoreError, ClientError) as error:
             _degrade("shared cache cannot be read", error)
-            return None
-        if not answer["Parameters"]:
-            return None
-        token = _open(answer["Parameters"][0].get("Value", ""), identity, sealing_key)
-        if token is None:
-            _degrade("shared cache holds something that is not ours")
-            return None
-        if token.seconds_left(self._clock.wall()) <= EXPIRY_MARGIN_SECONDS:
-            return None
-        return token
+            return Shared()
+        values = {found.get("Name"): found.get("Value", "") for found in answer["Parameters"]}
+        token, paused_until = None, 0.0
+        if name in values:
+            content = _open(values[name], identity.encode(), sealing_key)
+            token = AccessToken(**content) if content else None
+            if token is None or not instance_origin(token.instance_url, login_url=identity.login_url):
+                _degrade("shared cache holds something that is not ours")
+                token = None
+        if name + PAUSE in values:
+            content = _open(values[name + PAUSE], identity.encode(PAUSE), sealing_key)
+            paused_until = content["until"] if content else 0.0
+        return Shared(token, paused_until)
 
     def put(self, identity: TokenIdentity, token: AccessToken, sealing_key: bytes) -> None:
-        """Share the token with the other environments."""
-        sealed = _seal(token, identity, sealing_key)
+        """Share a token with the other environments, and so end a pause."""
+        self._write(self._name(identity), _seal(asdict(token), identity.encode(), sealing_key))
+
+    def pause(self, identity: TokenIdentity, until: float, sealing_key: bytes) -> None:
+        """Tell the other environments not to log in before `until` (epoch seconds)."""
+        self._write(self._name(identity) + PAUSE, _seal({"until": until}, identity.encode(PAUSE), sealing_key))
+
+    def purge(self, identity: TokenIdentity) -> None:
+        """Delete the shared token."""
+        self._delete(self._name(identity))
+
+    def take_lease(self, identity: TokenIdentity) -> str | None:
+        """Be the one who logs in during this LEASE_SECONDS; return the lease's name, None if another is.
+
+        Creating a parameter succeeds for exactly one. The name holds the time, so a lease that nobody ended is in nobody's
+        way for long. Throttled counts as lost: there is a crowd. Any other failure of SSM counts as won: it costs one
+        login more, where waiting for a cache that is broken would cost an outage.
+        """
+        name = f"{self._name(identity)}.lease.{int(self._clock.wall() // LEASE_SECONDS)}"
+        try:
+            self._client.put_parameter(Name=name, Value="taken", Type="String", Tier="Standard")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in LOST:
+                return None
+            _degrade("lease cannot be taken", error)
+        except BotoCoreError as error:
+            _degrade("lease cannot be taken", error)
+        return name
+
+    def end_lease(self, name: str) -> None:
+        """Clean up a lease that was taken."""
+        self._delete(name)
+
+    def _write(self, name: str, sealed: str) -> None:
         if len(sealed) > LONGEST_PARAMETER_BYTES:
             _degrade("token is too large for the shared cache")
             return
         try:
             self._client.put_parameter(
-                Name=self._name(identity),
+                Name=name,
                 Value=sealed,
                 Type="SecureString",
                 KeyId=self._kms_key_id or ACCOUNT_KEY,
@@ -135,26 +192,32 @@ class SharedCache:
         except (BotoCoreError, ClientError) as error:
             _degrade("shared cache cannot be written", error)
 
+    def _delete(self, name: str) -> None:
+        try:
+            self._client.delete_parameter(Name=name)
+        except (BotoCoreError, ClientError) as error:
+            if not (isinstance(error, ClientError) and error.response["Error"]["Code"] == "ParameterNotFound"):
+                _degrade("shared cache cannot be cleaned", error)
+
     def _name(self, identity: TokenIdentity) -> str:
         """Name the parameter by a hash: a username is personal, and holds characters that SSM does not allow."""
         return f"{self._prefix}/{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
-def _seal(token: AccessToken, identity: TokenIdentity, sealing_key: bytes) -> str:
+def _seal(content: Mapping[str, Any], bound_to: bytes, sealing_key: bytes) -> str:
     nonce = os.urandom(NONCE_BYTES)
-    sealed = AESGCM(sealing_key).encrypt(nonce, json.dumps(asdict(token)).encode(), identity.encode())
+    sealed = AESGCM(sealing_key).encrypt(nonce, json.dumps(content).encode(), bound_to)
     return base64.b64encode(nonce + sealed).decode()
 
 
-def _open(envelope: str, identity: TokenIdentity, sealing_key: bytes) -> AccessToken | None:
-    """Return the sealed token; None unless a holder of the same signing key sealed it for this identity."""
+def _open(envelope: str, bound_to: bytes, sealing_key: bytes) -> dict[str, Any] | None:
+    """Return the content; None unless a holder of the same signing key sealed it for this."""
     try:
         raw = base64.b64decode(envelope, validate=True)
-        content = AESGCM(sealing_key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], identity.encode())
+        content: dict[str, Any] = json.loads(AESGCM(sealing_key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to))
     except (ValueError, InvalidTag):
         return None
-    token = AccessToken(**json.loads(content))
-    return token if instance_origin(token.instance_url, login_url=identity.login_url) else None
+    return content
 
 
 def _degrade(what: str, error: Exception | None = None) -> None:

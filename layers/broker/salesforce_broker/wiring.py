@@ -52,6 +52,7 @@ def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
         boto3.client("secretsmanager", config=SECRETS_MANAGER),
         secret_arn=given.signing_key_secret_arn,
         client_id=given.client_id,
+        clock=clock,
     )
     shared = None
     if given.token_cache_prefix:
