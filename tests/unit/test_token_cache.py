@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_broker.access_token import AccessToken
-from salesforce_broker.token_cache import LEASE_SECONDS, PAUSE, SharedCache, TokenIdentity
+from salesforce_broker.token_cache import LEASE_SECONDS, PAUSE, SharedCache, TokenIdentity, open_envelope
 from tests.support import builders
 from tests.support.clocks import START, ManualClock
 from tests.support.fakes import FakeParameterStore
@@ -146,6 +147,32 @@ def test_a_tampered_envelope_is_never_adopted(data: st.DataObject) -> None:
             return
     shared.store.values[name] = base64.b64encode(bytes(raw)).decode()
     assert shared.cache.get(MINE, KEY).token is None
+
+
+def test_a_hundred_thousand_mutations_are_never_adopted() -> None:
+    """Bytes flipped, cut, doubled and swapped between two envelopes of the same key and identity's neighbours."""
+    chance = random.Random(20261123)
+    key_identity = [(KEY, MINE), (OTHER_KEY, MINE), (KEY, replace(MINE, subject=builders.OTHER_USERNAME))]
+    shared = Shared()
+    sealed = []
+    for key, identity in key_identity:
+        shared.cache.put(identity, builders.token(), key)
+        sealed.append(base64.b64decode(shared.store.writes[-1]["Value"]))
+    mine = sealed[0]
+    for _ in range(100_000):
+        other = chance.choice(sealed)
+        start, end = sorted(chance.randrange(len(mine) + 1) for _ in range(2))
+        mutated = chance.choice(
+            [
+                mine[:start] + bytes([chance.randrange(256)]) + mine[start + 1 :],
+                mine[:start] + mine[end:],
+                mine[:start] + other[start:end] + mine[end:],
+                other[:start] + mine[start:],
+                mine + mine[start:end],
+            ]
+        )
+        if mutated != mine:
+            assert open_envelope(base64.b64encode(mutated).decode(), MINE.encode(), KEY) is None
 
 
 texts = st.text(max_size=8)

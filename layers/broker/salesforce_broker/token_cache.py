@@ -14,6 +14,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,11 @@ PAUSE = ".pause"
 LEASE_SECONDS = 10
 """A login takes under a second, and up to all of a function's time with Salesforce at its worst."""
 
-LOST = {"ParameterAlreadyExists", "ThrottlingException", "TooManyUpdates", "RequestLimitExceeded"}
-"""SSM's codes for: another has it, or there is a crowd."""
+THROTTLED = {"ThrottlingException", "TooManyUpdates", "RequestLimitExceeded"}
+"""SSM's codes for: there is a crowd."""
+
+WRITE_PAUSES = (0.4, 0.8, 1.2)
+"""Seconds at most between tries of a throttled write, for which a crowd may be waiting. Reads have none: a miss is cheap."""
 
 ACCOUNT_KEY = "alias/aws/ssm"
 """The account's own key for SSM, where the stack has none."""
@@ -132,23 +136,23 @@ class SharedCache:
         values = {found.get("Name"): found.get("Value", "") for found in answer["Parameters"]}
         token, paused_until = None, 0.0
         if name in values:
-            content = _open(values[name], identity.encode(), sealing_key)
+            content = open_envelope(values[name], identity.encode(), sealing_key)
             token = AccessToken(**content) if content else None
             if token is None or not instance_origin(token.instance_url, login_url=identity.login_url):
                 _degrade("shared cache holds something that is not ours")
                 token = None
         if name + PAUSE in values:
-            content = _open(values[name + PAUSE], identity.encode(PAUSE), sealing_key)
+            content = open_envelope(values[name + PAUSE], identity.encode(PAUSE), sealing_key)
             paused_until = content["until"] if content else 0.0
         return Shared(token, paused_until)
 
     def put(self, identity: TokenIdentity, token: AccessToken, sealing_key: bytes) -> None:
         """Share a token with the other environments, and so end a pause."""
-        self._write(self._name(identity), _seal(asdict(token), identity.encode(), sealing_key))
+        self._write(self._name(identity), seal(asdict(token), identity.encode(), sealing_key))
 
     def pause(self, identity: TokenIdentity, until: float, sealing_key: bytes) -> None:
         """Tell the other environments not to log in before `until` (epoch seconds)."""
-        self._write(self._name(identity) + PAUSE, _seal({"until": until}, identity.encode(PAUSE), sealing_key))
+        self._write(self._name(identity) + PAUSE, seal({"until": until}, identity.encode(PAUSE), sealing_key))
 
     def purge(self, identity: TokenIdentity) -> None:
         """Delete the shared token."""
@@ -164,11 +168,9 @@ class SharedCache:
         name = f"{self._name(identity)}.lease.{int(self._clock.wall() // LEASE_SECONDS)}"
         try:
             self._client.put_parameter(Name=name, Value="taken", Type="String", Tier="Standard")
-        except ClientError as error:
-            if error.response["Error"]["Code"] in LOST:
+        except (BotoCoreError, ClientError) as error:
+            if _code(error) in {"ParameterAlreadyExists"} | THROTTLED:
                 return None
-            _degrade("lease cannot be taken", error)
-        except BotoCoreError as error:
             _degrade("lease cannot be taken", error)
         return name
 
@@ -180,23 +182,29 @@ class SharedCache:
         if len(sealed) > LONGEST_PARAMETER_BYTES:
             _degrade("token is too large for the shared cache")
             return
-        try:
-            self._client.put_parameter(
-                Name=name,
-                Value=sealed,
-                Type="SecureString",
-                KeyId=self._kms_key_id or ACCOUNT_KEY,
-                Overwrite=True,
-                Tier="Standard",
-            )
-        except (BotoCoreError, ClientError) as error:
-            _degrade("shared cache cannot be written", error)
+        for longest_pause in (*WRITE_PAUSES, None):
+            try:
+                self._client.put_parameter(
+                    Name=name,
+                    Value=sealed,
+                    Type="SecureString",
+                    KeyId=self._kms_key_id or ACCOUNT_KEY,
+                    Overwrite=True,
+                    Tier="Standard",
+                )
+            except (BotoCoreError, ClientError) as error:
+                if longest_pause is None or _code(error) not in THROTTLED:
+                    _degrade("shared cache cannot be written", error)
+                    return
+                self._clock.sleep(random.uniform(longest_pause / 2, longest_pause))  # noqa: S311  jitter
+            else:
+                return
 
     def _delete(self, name: str) -> None:
         try:
             self._client.delete_parameter(Name=name)
         except (BotoCoreError, ClientError) as error:
-            if not (isinstance(error, ClientError) and error.response["Error"]["Code"] == "ParameterNotFound"):
+            if _code(error) != "ParameterNotFound":
                 _degrade("shared cache cannot be cleaned", error)
 
     def _name(self, identity: TokenIdentity) -> str:
@@ -204,13 +212,14 @@ class SharedCache:
         return f"{self._prefix}/{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
-def _seal(content: Mapping[str, Any], bound_to: bytes, sealing_key: bytes) -> str:
+def seal(content: Mapping[str, Any], bound_to: bytes, sealing_key: bytes) -> str:
+    """Seal `content` (JSON) under a key of 32 bytes, bound to what it is for; return base64."""
     nonce = os.urandom(NONCE_BYTES)
     sealed = AESGCM(sealing_key).encrypt(nonce, json.dumps(content).encode(), bound_to)
     return base64.b64encode(nonce + sealed).decode()
 
 
-def _open(envelope: str, bound_to: bytes, sealing_key: bytes) -> dict[str, Any] | None:
+def open_envelope(envelope: str, bound_to: bytes, sealing_key: bytes) -> dict[str, Any] | None:
     """Return the content; None unless a holder of the same signing key sealed it for this."""
     try:
         raw = base64.b64decode(envelope, validate=True)
@@ -223,5 +232,9 @@ def _open(envelope: str, bound_to: bytes, sealing_key: bytes) -> dict[str, Any] 
 def _degrade(what: str, error: Exception | None = None) -> None:
     """Say that the request goes on without the shared cache. AWS's error code is logged, not its message."""
     observability.count("SharedCacheDegraded")
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__ if error else None
-    observability.logger.warning(what, aws_error=code)
+    observability.logger.warning(what, aws_error=_code(error) if error else None)
+
+
+def _code(error: Exception) -> str:
+    """Return AWS's code for an error, or the name of an exception that never came to AWS."""
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

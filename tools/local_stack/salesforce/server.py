@@ -8,6 +8,7 @@ from __future__ import annotations
 import email.utils
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,11 +62,12 @@ class LocalSalesforce:
     """Serves a world on a loopback port while the `with` block lasts."""
 
     def __init__(self, world: World, *, port: int = 0) -> None:
-        """`port` 0 takes a free one."""
+        """`port` 0 takes a free one; `latency` may be set to the seconds that a token request takes."""
         self.world = world
         self.clock = MovableClock()
         self.sessions = Sessions(self.clock)
         self.journal: list[Entry] = []
+        self.latency = 0.0
         self._faults: list[_Fault] = []
         self._lock = threading.Lock()
 
@@ -158,6 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         form_encoded = self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
         form = {name: values[0] for name, values in parse_qs(raw.decode(errors="replace")).items()} if form_encoded else {}
         salesforce = self.salesforce
+        time.sleep(salesforce.latency)
         try:
             if self.command != "POST":
                 raise Refused("invalid_request", "must use HTTP POST")
