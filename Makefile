@@ -21,7 +21,7 @@ export AWS_DEFAULT_REGION ?= eu-central-1
 STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run serve build test check bench lock lock-check clean
+.PHONY: help venv run serve build test check bench bench-fleet lock lock-check clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -59,7 +59,7 @@ test: venv ## Run every test that needs no Docker
 check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker tools/local_stack tools/benchmarks/lambda_runtime.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker tools/local_stack tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	PYTHONPATH=layers/broker $(BIN)/lint-imports
@@ -68,6 +68,9 @@ check: venv lock-check ## Lint, types, import contract, template, locks
 
 bench: venv ## Measure cold start and warm hit beside what a user would write by hand
 	PYTHONPATH=tools $(BIN)/python tools/benchmarks/lambda_runtime.py
+
+bench-fleet: venv ## Simulate fleets: cold at once, and in steady use
+	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.fleet
 
 lock: venv ## Renew the locked lists (UPGRADE=--upgrade for newer versions)
 	@$(foreach list,$(LISTS),$(LOCK) $(UPGRADE) $(list).in -o $(list).txt &&) true

@@ -81,20 +81,20 @@ class FakeParameterStore:
     def get_parameters(self, *, Names: list[str], **_: bool) -> dict[str, Any]:  # noqa: N803  boto3's own
         """Take GetParameters."""
         self.reads += 1
-        self._break()
+        self._before(read=True)
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names if name in self.values]}
 
     def put_parameter(self, **given: Any) -> None:
         """Take PutParameter."""
         self.writes.append(given)
-        self._break()
+        self._before(read=False)
         if given["Name"] in self.values and not given.get("Overwrite"):
             raise client_error("ParameterAlreadyExists")
         self.values[given["Name"]] = given["Value"]
 
     def delete_parameter(self, *, Name: str) -> None:  # noqa: N803  boto3's own
         """Take DeleteParameter."""
-        self._break()
+        self._before(read=False)
         if self.values.pop(Name, None) is None:
             raise client_error("ParameterNotFound")
 
@@ -103,7 +103,8 @@ class FakeParameterStore:
         """Count the writes of sealed tokens and pauses, leases aside."""
         return sum(write["Type"] == "SecureString" for write in self.writes)
 
-    def _break(self) -> None:
+    def _before(self, *, read: bool) -> None:
+        del read
         if self.broken is None:
             raise ConnectTimeoutError(endpoint_url="https://ssm.example")
         if self.broken:

@@ -33,9 +33,11 @@ class Stage:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.secrets = FakeSecretsManager(keys.secret())
-        self.parameters = FakeParameterStore()
+        self.parameters: FakeParameterStore = FakeParameterStore()
 
-    def environment(self, transport: FakeTransport, *, settings: Settings | None = None) -> TokenBroker:
+    def environment(
+        self, transport: FakeTransport, *, settings: Settings | None = None, renewal_point: float = 0.75
+    ) -> TokenBroker:
         """Start an environment with empty memory that talks to Salesforce through `transport`."""
         given = settings or builders.settings()
         clock = self.clock.clock()
@@ -62,7 +64,7 @@ class Stage:
                 clock=clock,
             ),
             clock=clock,
-            renewal_point=0.75,
+            renewal_point=renewal_point,
         )
 
 

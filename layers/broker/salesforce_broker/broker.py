@@ -174,7 +174,7 @@ class TokenBroker:
         if held and self._too_soon(identity) and not (reported and self._login.dead(held, deadline)):
             return replace(self._issued(held, source, Outcome.SUPPRESSED), retry_after=SECONDS_BETWEEN_MINTS)
         self._login.heed(identity, key, shared)
-        with self._election.lease(identity) as won:
+        with self._election.lease(identity, crowded=shared.crowded) as won:
             if not won and held and serves:
                 return self._issued(held, source, outcome)
             if not won and self._login.failing(identity, key):

@@ -29,9 +29,12 @@ class Election:
         self._clock = clock
 
     @contextlib.contextmanager
-    def lease(self, identity: TokenIdentity) -> Iterator[bool]:
-        """Try to be the one that logs in, while the block lasts; yield whether it is."""
-        taken = self._shared.take_lease(identity) if self._shared else None
+    def lease(self, identity: TokenIdentity, *, crowded: bool) -> Iterator[bool]:
+        """Try to be the one that logs in, while the block lasts; yield whether it is.
+
+        In a crowd that SSM keeps from reading, somebody has logged in or is about to: the lease counts as lost.
+        """
+        taken = self._shared.take_lease(identity) if self._shared and not crowded else None
         try:
             yield self._shared is None or taken is not None
         finally:

@@ -104,10 +104,14 @@ class MemoryCache:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the environments tell each other of one identity: the last token, perhaps expired, and a pause until when."""
+    """What the environments tell each other of one identity: the last token, perhaps expired, and a pause until when.
+
+    `crowded`: SSM throttled the question, so nobody knows; there are many who ask it.
+    """
 
     token: AccessToken | None = None
     paused_until: float = 0.0
+    crowded: bool = False
 
 
 class SharedCache:
@@ -132,7 +136,7 @@ class SharedCache:
             answer = self._client.get_parameters(Names=[name, name + PAUSE], WithDecryption=True)
         except (BotoCoreError, ClientError) as error:
             _degrade("shared cache cannot be read", error)
-            return Shared()
+            return Shared(crowded=_code(error) in THROTTLED)
         values = {found.get("Name"): found.get("Value", "") for found in answer["Parameters"]}
         token, paused_until = None, 0.0
         if name in values:

@@ -25,7 +25,7 @@ SECRETS_MANAGER = Config(connect_timeout=1, read_timeout=2, retries={"mode": "st
 PARAMETER_STORE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """No second attempt: a miss costs one exchange, waiting for a cache costs every caller."""
 
-EARLIEST_RENEWAL, LATEST_RENEWAL = 0.6, 0.85
+EARLIEST_RENEWAL, LATEST_RENEWAL = 0.5, 0.9
 """Shares of a token's life. Each environment draws its own point, so that a fleet renews one after another."""
 
 
