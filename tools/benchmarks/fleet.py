@@ -1,4 +1,4 @@
-"""Fleets: many environments that share one cache, cold at once (real processes and sockets) and in steady use (modelled clock).
+"""Fleets: environments that share a cache, cold at once (processes and sockets) and in steady use (modelled clock); an outage.
 
     make bench-fleet
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import random
 import statistics
@@ -23,9 +24,10 @@ from pathlib import Path
 from benchmarks.throttled_aws import READS_PER_SECOND, WRITES_PER_SECOND, Bucket, ThrottledAws
 from local_stack import key_material
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World
-from salesforce_broker import wiring
+from salesforce_broker import observability, wiring
 from salesforce_broker.answer import IssuedToken
 from salesforce_broker.broker import TokenBroker
+from salesforce_broker.errors import SalesforceBusy
 from salesforce_broker.transport import Reply
 from tests.support import builders
 from tests.support.fakes import FakeParameterStore, FakeTransport, client_error
@@ -42,6 +44,7 @@ COLD_SECONDS = 60
 
 MOST_EXCHANGES = 3
 MOST_READS_PER_SECOND = 10
+MOST_LOGINS_AN_HOUR = 60
 
 
 def cold_burst(processes: int, each: int) -> bool:
@@ -116,6 +119,24 @@ def steady(environments: int, requests_per_second: int, lifetimes: int, seed: in
     return per_lifetime <= MOST_EXCHANGES and max(reads.values(), default=0) <= MOST_READS_PER_SECOND
 
 
+def outage(hours: int, requests_per_second: int) -> bool:
+    """Keep asking while Salesforce is down; return whether the figure holds."""
+    stage = Stage()
+    transport = FakeTransport(SalesforceBusy("down"))
+    broker = stage.environment(transport)
+    logins = []
+    for _ in range(hours):
+        before, end = len(transport.assertions), stage.clock.wall + 3600
+        while stage.clock.wall < end:
+            with contextlib.suppress(SalesforceBusy):
+                broker.answer(builders.asked())
+            stage.clock.advance(1 / requests_per_second)
+        logins.append(len(transport.assertions) - before)
+    print(f"\nSalesforce down for {hours} h, {requests_per_second} requests/s to one environment")
+    print(f"  logins tried: {logins[0]} in the first hour, at most {max(logins[1:], default=0)} in the others")
+    return max(logins) <= MOST_LOGINS_AN_HOUR
+
+
 class _Salesforce(FakeTransport):
     """Gives another token each time, as if every session had ended: the hardest case for a fleet."""
 
@@ -170,9 +191,15 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=10)
     parser.add_argument("--environments", type=int, default=500)
     parser.add_argument("--lifetimes", type=int, default=4)
+    parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
-    holds = [cold_burst(given.processes, given.each), steady(given.environments, 100, given.lifetimes, given.seed)]
+    observability.logger.setLevel(logging.CRITICAL)
+    holds = [
+        cold_burst(given.processes, given.each),
+        steady(given.environments, 100, given.lifetimes, given.seed),
+        outage(given.hours, 50),
+    ]
     print("\nAll figures hold." if all(holds) else "\nA figure does not hold.")
     return 0 if all(holds) else 1
 

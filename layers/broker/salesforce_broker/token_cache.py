@@ -49,7 +49,7 @@ LEASE_SECONDS = 10
 THROTTLED = {"ThrottlingException", "TooManyUpdates", "RequestLimitExceeded"}
 """SSM's codes for: there is a crowd."""
 
-WRITE_PAUSES = (0.4, 0.8, 1.2)
+WRITE_PAUSES = (0.3, 0.5, 0.7)
 """Seconds at most between tries of a throttled write, for which a crowd may be waiting. Reads have none: a miss is cheap."""
 
 ACCOUNT_KEY = "alias/aws/ssm"
