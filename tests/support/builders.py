@@ -40,6 +40,7 @@ def settings(**changes: Any) -> Settings:
         "token_lifetime_seconds": 900,
         "token_cache_prefix": "/broker/tokens",
         "token_cache_kms_key_id": "",
+        "token_cache_tier": "Standard",
     }
     return Settings(**given | changes)
 

@@ -81,6 +81,7 @@ def test_the_roles_may_do_this_and_no_more() -> None:
         "ssm:DeleteParameter",
         "kms:Decrypt",
         "kms:Encrypt",
+        "kms:GenerateDataKey",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "xray:PutTraceSegments",

@@ -45,6 +45,7 @@ class Stage:
             cast("Any", self.parameters),
             prefix=given.token_cache_prefix,
             kms_key_id="",
+            tier="Standard",
             clock=clock,
         )
         return TokenBroker(

@@ -48,6 +48,7 @@ def test_audience_and_login_url_are_separate() -> None:
         ("TOKEN_CACHE_PREFIX", "tokens"),
         ("TOKEN_CACHE_PREFIX", "/tokens/"),
         ("TOKEN_CACHE_PREFIX", "/to kens"),
+        ("TOKEN_CACHE_TIER", "Advanced!"),
         ("SSLKEYLOGFILE", "/tmp/keys"),
     ],
 )

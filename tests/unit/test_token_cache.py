@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_broker.access_token import AccessToken
+from salesforce_broker.settings import Tier
 from salesforce_broker.token_cache import LEASE_SECONDS, PAUSE, SharedCache, TokenIdentity, open_envelope
 from tests.support import builders
 from tests.support.clocks import START, ManualClock
@@ -24,13 +25,14 @@ MINE = TokenIdentity(builders.LOGIN_URL, builders.LOGIN_URL, "client", builders.
 class Shared:
     """A shared cache over a fake Parameter Store."""
 
-    def __init__(self) -> None:
+    def __init__(self, tier: Tier = "Standard") -> None:
         self.clock = ManualClock()
         self.store = FakeParameterStore()
         self.cache = SharedCache(
             cast("Any", self.store),
             prefix="/broker/tokens",
             kms_key_id="",
+            tier=tier,
             clock=self.clock.clock(),
         )
 
@@ -99,6 +101,20 @@ def test_a_pause_is_bound_to_its_identity_and_purpose() -> None:
     shared.store.values[token_name + PAUSE] = shared.store.values[token_name]
     assert 0 == shared.cache.get(MINE, KEY).paused_until
     assert 0 == shared.cache.get(MINE, OTHER_KEY).paused_until
+
+
+@pytest.mark.parametrize(("tier", "shared_sizes"), [("Standard", [100]), ("Intelligent-Tiering", [100, 5000])])
+def test_a_tier_shares_what_fits(tier: Tier, shared_sizes: list[int]) -> None:
+    """Sealed, as SSM counts: 4 KB, or 8 KB with the tier that costs."""
+    fits = []
+    for size in (100, 5000, 9000):
+        shared = Shared(tier)
+        shared.cache.put(MINE, builders.token(value="x" * size), KEY)
+        if shared.store.writes:
+            fits.append(size)
+            assert tier == shared.store.writes[0]["Tier"]
+            assert builders.token(value="x" * size) == shared.cache.get(MINE, KEY).token
+    assert shared_sizes == fits
 
 
 def test_one_environment_gets_the_lease() -> None:

@@ -17,7 +17,7 @@ from salesforce_broker.token_cache import SharedCache, TokenIdentity
 PATIENCE_SECONDS = (5.0, 9.0)
 """For another environment's login; then one logs in itself. Two hundred reads at SSM's 40 a second take five."""
 
-FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 4.0
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.6, 4.0
 """Between looks, doubling; an exchange takes some tenths of a second."""
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from salesforce_broker.errors import SettingsInvalid
 
@@ -42,6 +43,10 @@ _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:se
 USERNAME = re.compile(r"(?=.{3,80}\Z)[!-+\--?A-~]+@[!-+\--?A-~]+")
 """A Salesforce username: the form of an e-mail address, at most 80 characters; a comma separates ALLOWED_SUBJECTS."""
 
+Tier = Literal["Standard", "Intelligent-Tiering"]
+LONGEST_PARAMETER_BYTES: dict[Tier, int] = {"Standard": 4096, "Intelligent-Tiering": 8192}
+"""By the tiers of SSM's parameters to choose from; the second costs some cents a month for each token over 4 KB."""
+
 _PARAMETER_PREFIX = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,10}")
 
 
@@ -58,6 +63,7 @@ class Settings:
     token_lifetime_seconds: int
     token_cache_prefix: str
     token_cache_kms_key_id: str
+    token_cache_tier: Tier
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -78,6 +84,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         token_lifetime_seconds=_token_lifetime(environment),
         token_cache_prefix=_token_cache_prefix(environment),
         token_cache_kms_key_id=environment.get("TOKEN_CACHE_KMS_KEY_ID", ""),
+        token_cache_tier=_token_cache_tier(environment),
     )
 
 
@@ -183,3 +190,14 @@ def _token_cache_prefix(environment: Mapping[str, str]) -> str:
             hint="Give a path like /salesforce-token-broker/tokens, or leave it empty to do without the shared cache.",
         )
     return given
+
+
+def _token_cache_tier(environment: Mapping[str, str]) -> Tier:
+    given = environment.get("TOKEN_CACHE_TIER", "") or "Standard"
+    for tier in LONGEST_PARAMETER_BYTES:
+        if tier == given:
+            return tier
+    raise SettingsInvalid(
+        "TOKEN_CACHE_TIER is neither Standard nor Intelligent-Tiering.",
+        hint="Leave it empty for Standard; Intelligent-Tiering shares larger tokens too (JWT-format), and costs.",
+    )

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from salesforce_broker import observability
 from salesforce_broker.access_token import EXPIRY_MARGIN_SECONDS, AccessToken
 from salesforce_broker.clock import Clock
-from salesforce_broker.settings import instance_origin
+from salesforce_broker.settings import LONGEST_PARAMETER_BYTES, Tier, instance_origin
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,9 +36,6 @@ FORMAT = "1"
 
 NONCE_BYTES = 12
 """What AES-GCM is defined for; random, far below the number of writes at which that would matter."""
-
-LONGEST_PARAMETER_BYTES = 4096
-"""Of an SSM parameter of the standard tier; a JWT-format token can be larger and is then not shared."""
 
 PAUSE = ".pause"
 """Appended to a token's name; and what the envelope of a pause is bound to."""
@@ -121,11 +118,12 @@ class SharedCache:
     created it logs in for all). What a writer of parameters without the key can do is delay: it can forge neither.
     """
 
-    def __init__(self, client: SSMClient, *, prefix: str, kms_key_id: str, clock: Clock) -> None:
-        """`kms_key_id` encrypts the SecureString; empty for ACCOUNT_KEY."""
+    def __init__(self, client: SSMClient, *, prefix: str, kms_key_id: str, tier: Tier, clock: Clock) -> None:
+        """`kms_key_id` encrypts the SecureString; empty for ACCOUNT_KEY. A token too large for `tier` is not shared."""
         self._client = client
         self._prefix = prefix
         self._kms_key_id = kms_key_id
+        self._tier = tier
         self._clock = clock
 
     def get(self, identity: TokenIdentity, sealing_key: bytes) -> Shared:
@@ -183,7 +181,7 @@ class SharedCache:
         self._delete(name)
 
     def _write(self, name: str, sealed: str) -> None:
-        if len(sealed) > LONGEST_PARAMETER_BYTES:
+        if len(sealed) > LONGEST_PARAMETER_BYTES[self._tier]:
             _degrade("token is too large for the shared cache")
             return
         for longest_pause in (*WRITE_PAUSES, None):
@@ -194,7 +192,7 @@ class SharedCache:
                     Type="SecureString",
                     KeyId=self._kms_key_id or ACCOUNT_KEY,
                     Overwrite=True,
-                    Tier="Standard",
+                    Tier=self._tier,
                 )
             except (BotoCoreError, ClientError) as error:
                 if longest_pause is None or _code(error) not in THROTTLED:

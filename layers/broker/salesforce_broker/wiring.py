@@ -60,6 +60,7 @@ def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
             boto3.client("ssm", config=PARAMETER_STORE),
             prefix=given.token_cache_prefix,
             kms_key_id=given.token_cache_kms_key_id,
+            tier=given.token_cache_tier,
             clock=clock,
         )
     salesforce = Salesforce(
