@@ -395,6 +395,20 @@ def test_patience_ends(stage: Stage, salesforce: Script) -> None:
     assert stage.clock.wall - began <= 10
 
 
+def test_a_shared_cache_that_was_rolled_back_is_not_adopted(stage: Stage, salesforce: Script) -> None:
+    """The token before the last, sealed well and still alive, replaces nothing that outlives it."""
+    first = salesforce(A, B, C)
+    broker = stage.environment(first)
+    issue(broker)
+    before = dict(stage.parameters.values)
+    stage.clock.advance(700)
+    assert B == issue(broker).token.value
+    stage.parameters.values = before
+    stage.clock.advance(100)
+    assert (B, Source.MEMORY) == ((held := issue(broker)).token.value, held.source)
+    assert C == issue(broker, builders.asked(min_ttl=850)).token.value
+
+
 def test_a_shared_token_that_has_expired_is_not_adopted(stage: Stage, salesforce: Script) -> None:
     """A parameter rolled back to an old version is an old token."""
     issue(stage.environment(salesforce(A)))

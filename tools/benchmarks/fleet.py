@@ -20,6 +20,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from benchmarks.throttled_aws import READS_PER_SECOND, WRITES_PER_SECOND, Bucket, ThrottledAws
 from local_stack import key_material
@@ -195,11 +196,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
     observability.logger.setLevel(logging.CRITICAL)
-    holds = [
-        cold_burst(given.processes, given.each),
-        steady(given.environments, 100, given.lifetimes, given.seed),
-        outage(given.hours, 50),
-    ]
+    # Metrics are flushed at the end of an invocation, or all 100: here nothing is invoked.
+    with mock.patch.object(observability, "count", lambda _name: None):
+        holds = [
+            cold_burst(given.processes, given.each),
+            steady(given.environments, 100, given.lifetimes, given.seed),
+            outage(given.hours, 50),
+        ]
     print("\nAll figures hold." if all(holds) else "\nA figure does not hold.")
     return 0 if all(holds) else 1
 
