@@ -197,7 +197,7 @@ def main() -> int:
     given = parser.parse_args()
     observability.logger.setLevel(logging.CRITICAL)
     # Metrics are flushed at the end of an invocation, or all 100: here nothing is invoked.
-    with mock.patch.object(observability, "count", lambda _name: None):
+    with mock.patch.object(observability, "count", lambda _name: None):  # noqa: PT008  a Mock would keep every call
         holds = [
             cold_burst(given.processes, given.each),
             steady(given.environments, 100, given.lifetimes, given.seed),
