@@ -249,6 +249,9 @@ def test_a_locked_user_loses_the_token_that_is_held(stage: Stage, salesforce: Sc
     assert {} == stage.parameters.values
     with pytest.raises(UserRefused):
         issue(broker)
+    stage.clock.advance(30)
+    with pytest.raises(SalesforceBusy):
+        issue(broker)
 
 
 def test_an_expired_assertion_is_signed_again_with_salesforces_clock(stage: Stage, salesforce: Script) -> None:

@@ -19,6 +19,7 @@ from salesforce_broker.errors import (
     TokenRefused,
     UserRefused,
 )
+from salesforce_broker.signing_key import RECHECK_SECONDS
 from salesforce_broker.transport import Reply
 from tests.support import builders, keys
 from tests.support.builders import refusal, reply
@@ -250,12 +251,24 @@ def test_a_latch_grows_to_a_quarter_of_an_hour(stage: Stage, salesforce: Script)
 
 
 def test_a_latch_opens_when_the_secret_is_rotated(stage: Stage, salesforce: Script) -> None:
-    """It is bound to the version that failed."""
-    transport = salesforce(refusal("invalid_grant", "invalid assertion"), A)
+    """It is bound to the version that failed; a quarter of an hour's is gone within the five minutes of a recheck."""
+    transport = salesforce(*[refusal("invalid_grant", "invalid assertion")] * 6, A)
     broker = stage.environment(transport)
+    for _ in range(5):
+        fails(broker, AssertionRefused)
+        stage.clock.advance(fails(broker, AssertionRefused) or 0)
     fails(broker, AssertionRefused)
+    assert 900 == fails(broker, AssertionRefused)
     stage.secrets.text, stage.secrets.version_id = keys.secret("next"), "v2"
-    stage.clock.advance(30)
+    stage.clock.advance(RECHECK_SECONDS)
+    assert A == issue(broker).token.value
+
+
+def test_a_latch_does_not_last_longer_for_a_clock_that_is_set_back(stage: Stage, salesforce: Script) -> None:
+    """By a day: the latch opens instead of staying for a day."""
+    broker = stage.environment(salesforce(refusal("invalid_client"), A))
+    fails(broker, AppRefused, times=2)
+    stage.clock.wall -= 86_400
     assert A == issue(broker).token.value
 
 

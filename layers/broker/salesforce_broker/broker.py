@@ -145,6 +145,10 @@ class TokenBroker:
         held = self._memory.get(identity)
         if held and self._serves(held, asked) and self._fresh(held):
             return self._issued(held, Source.MEMORY, outcome)
+        if self._login.failing(identity, key):
+            # Somebody may have put a better key, or another app's, into the secret.
+            key = self._keys.recheck()
+            identity = self._identity(key, identity.subject)
         try:
             self._login.check(identity, key)
             return self._from_others_or_salesforce(key, identity, asked, deadline, outcome)
