@@ -106,10 +106,10 @@ def set_user(username: str, **changes: Any) -> Any:
 
 
 REFUSALS = {
-    "unassigned": (set_user(DEFAULT_USERNAME, assigned=False), 502, "salesforce_config"),
+    "unassigned": (set_user(DEFAULT_USERNAME, permission_sets=[]), 502, "salesforce_config"),
     "inactive": (set_user(DEFAULT_USERNAME, state="inactive"), 502, "salesforce_user"),
     "frozen": (set_user(DEFAULT_USERNAME, state="frozen"), 502, "salesforce_user"),
-    "login-range": (set_user(DEFAULT_USERNAME, outside_login_range=True), 502, "salesforce_user"),
+    "login-range": (set_user(DEFAULT_USERNAME, profile="Head Office"), 502, "salesforce_user"),
     "unknown-user": (lambda a: a.set(SALESFORCE_USERNAME="nobody@acme.example"), 502, "salesforce_config"),
     "no-certificate": (
         lambda a: a.salesforce.set_certificate(DEFAULT_CONSUMER_KEY, None),
@@ -126,36 +126,27 @@ REFUSALS = {
     "login-audience": (lambda a: a.set(SALESFORCE_AUDIENCE="https://login.salesforce.com"), 502, "salesforce_config"),
     "clock": (lambda a: a.salesforce.clock.advance(3600), 502, "salesforce_clock"),
     "maintenance": (
-        lambda a: a.salesforce.answer_token_requests_with(503, b"<html>", times=3, headers={"Retry-After": "0"}),
+        lambda a: a.salesforce.faults.order("maintenance", times=3, headers={"Retry-After": "0"}),
         503,
         "salesforce_busy",
     ),
     "rate": (
-        lambda a: a.salesforce.answer_token_requests_with(400, {"error": "rate_limit_exceeded"}),
+        lambda a: a.salesforce.faults.order(status=400, body='{"error": "rate_limit_exceeded"}'),
         503,
         "salesforce_rate",
     ),
     "redirect": (
-        lambda a: a.salesforce.answer_token_requests_with(307, b"", headers={"Location": a.salesforce.url}),
+        lambda a: a.salesforce.faults.order("redirect", status=307, headers={"Location": a.salesforce.url}),
         502,
         "salesforce_config",
     ),
     "captive-proxy": (
-        lambda a: a.salesforce.answer_token_requests_with(200, b"<html>Log in to the Wi-Fi</html>"),
+        lambda a: a.salesforce.faults.order("html"),
         502,
         "salesforce_config",
     ),
     "foreign-instance": (
-        lambda a: a.salesforce.answer_token_requests_with(
-            200,
-            {
-                "access_token": "00D!x",
-                "instance_url": "https://evil.example",
-                "id": f"{a.salesforce.url}/id/00D000000000001EAA/005000000000001AAA",
-                "token_type": "Bearer",
-                "scope": "api",
-            },
-        ),
+        lambda a: a.salesforce.faults.order(other_fields={"instance_url": "https://evil.example"}),
         502,
         "salesforce_config",
     ),
@@ -175,7 +166,7 @@ def test_a_no_of_salesforce_is_an_answer_and_heals(account: Account, step: Any, 
 def test_a_fault_that_has_gone_is_forgotten(account: Account) -> None:
     """The same environment answers on the first request after the fault."""
     door = account.open("token_api")
-    account.salesforce.answer_token_requests_with(503, b"", times=3)
+    account.salesforce.faults.order("maintenance", times=3)
     assert 503 == account.call(event_file("api-token"), door=door)[0]
     assert 200 == account.call(event_file("api-token"), door=door)[0]
 
@@ -247,7 +238,7 @@ def test_the_invoke_door_raises_the_same_errors(account: Account) -> None:
     """The class says the kind, the text is the answer."""
     kinds: dict[type[BrokerError], dict[str, Any]] = {
         InvalidRequest: {"unknown": 1},
-        AccessDenied: {"sub": "admin@acme.example"},
+        AccessDenied: {"sub": "nobody@acme.example"},
     }
     for kind, payload in kinds.items():
         with pytest.raises(kind) as caught:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import json
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.x509.oid import NameOID
+
+from local_stack.salesforce import key_material
 
 CLIENT_ID = "3MVG9.only-use-for-unit-tests"
 
@@ -34,21 +33,7 @@ def pem(key: PrivateKeyTypes, *, pkcs1: bool = False, password: bytes | None = N
 
 def certificate(name: str = "current") -> str:
     """Return a self-signed certificate (PEM) of the key of that name."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "only-use-for-unit-tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    key = rsa_key(name)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-        .decode()
-    )
+    return key_material.self_signed(rsa_key(name))
 
 
 def secret(name: str = "current", *, client_id: str = CLIENT_ID) -> str:

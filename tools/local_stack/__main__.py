@@ -57,7 +57,7 @@ The broker answers on {api.url} (Ctrl-C ends it). Try, in another terminal:
   curl {api.url}/identity
   curl {api.url}/health
 
-Salesforce is {stack.salesforce.url}, AWS is {stack.aws.url}."""
+Salesforce is {stack.salesforce.url} (its emulator's own endpoint: {stack.salesforce.url}/__admin/), AWS is {stack.aws.url}."""
         )
         threading.Event().wait()
     return 0

@@ -10,12 +10,12 @@ import json
 from types import TracebackType
 from typing import Self
 
-from local_stack import key_material, template
+from local_stack import template
 from local_stack.aws import LocalAws
 from local_stack.build import Build
 from local_stack.gateway import Gateway
 from local_stack.runtime import LambdaRuntime
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World
+from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
 
 TOKEN_CACHE_PREFIX = "/salesforce-token-broker/local/tokens"  # noqa: S105  a path
 OTHER_USERNAME = "orders@acme.example"

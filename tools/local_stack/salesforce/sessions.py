@@ -1,86 +1,131 @@
-"""Sessions: one per user and app while it lives, found by its token.
+"""Sessions: who is logged in through which app, found by the token.
 
-Owns tokens and their idle timer. Does not check who may have one (see `token_endpoint`).
+Owns tokens, their idle timers and the key that JWT-format tokens are signed with. Does not check who may have one (see
+`token_endpoint`).
 """
 
 from __future__ import annotations
 
 import secrets
+import string
 import threading
-import time
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from local_stack.salesforce.world import SESSION_SECONDS, App, User
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from local_stack.salesforce.clock import MovableClock
+from local_stack.salesforce.world import App, User, World, long_id
 
-class MovableClock:
-    """The wall clock, which tests may move on."""
+TOKEN_LETTERS = string.ascii_letters + string.digits + "._"
+TOKEN_CHARACTERS = 96
+"""After the org's id and the exclamation mark, about as many as Salesforce's."""
 
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def now(self) -> float:
-        """Return epoch seconds."""
-        return time.time() + self._ahead
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass at once."""
-        self._ahead += seconds
+JWT_KEY_ID = "240"
 
 
 @dataclass(slots=True)
 class Session:
-    """A login of `user` through `app`."""
+    """A login of `user` through `app`. `ends` (epoch seconds): of a JWT-format token, whatever its use."""
 
     token: str = field(repr=False)
     user: User
     app: App
+    began: float
     last_used: float
+    ends: float | None = None
 
 
 class Sessions:
     """All sessions. An exchange while one lives returns the same token [measured on a Developer Edition org]."""
 
-    def __init__(self, clock: MovableClock) -> None:
+    def __init__(self, world: World, clock: MovableClock) -> None:
+        self._world = world
         self._clock = clock
         self._sessions: list[Session] = []
         self._lock = threading.Lock()
 
+    @cached_property
+    def signing_key(self) -> rsa.RSAPrivateKey:
+        """The key of JWT-format tokens, made when first needed."""
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
     def log_in(self, user: User, app: App) -> Session:
-        """Return the living session of this user and app, or a new one; does not restart its timer."""
+        """Return the living session of this user and app, or a new one."""
+        switches = self._world.switches
         with self._lock:
+            now = self._clock.now()
             for session in self._living():
-                if session.user is user and session.app is app:
+                same = session.user is user and session.app is app
+                if same and (session.ends is None or switches.jwt_tokens_are_reused):
+                    if switches.exchange_restarts_idle_timer:
+                        session.last_used = now
                     return session
-            session = Session(f"{user.org.id}!{secrets.token_urlsafe(72)}", user, app, self._clock.now())
+            ends = now + 60 * app.jwt_minutes if app.token_format == "jwt" else None  # noqa: S105  a format
+            session = Session(self._token(user, app, now, ends), user, app, now, now, ends)
             self._sessions.append(session)
             return session
 
+    def find(self, token: str) -> Session | None:
+        """Find the session of a token, without using it."""
+        with self._lock:
+            return next((session for session in self._living() if session.token == token), None)
+
     def use(self, token: str) -> Session | None:
         """Find the session of a token and restart its idle timer, as any use of an API does."""
-        with self._lock:
-            for session in self._living():
-                if secrets.compare_digest(session.token, token):
-                    session.last_used = self._clock.now()
-                    return session
-        return None
+        session = self.find(token)
+        if session:
+            session.last_used = self._clock.now()
+        return session
 
-    def end(self, token: str | None = None, username: str | None = None) -> int:
-        """End the sessions of a token, of a user, or (without either) all; return how many there were."""
+    def end(self, token: str | None = None, username: str | None = None, consumer_key: str | None = None) -> int:
+        """End the sessions of a token, of a user, of an app, or (without any) all; return how many there were."""
         with self._lock:
             ended = [
                 session
                 for session in self._living()
-                if token in {None, session.token} and username in {None, session.user.username}
+                if token in {None, session.token}
+                and username in {None, session.user.username}
+                and consumer_key in {None, session.app.consumer_key}
             ]
             self._sessions = [session for session in self._sessions if session not in ended]
             return len(ended)
+
+    def idle_seconds(self, session: Session) -> float:
+        """Return after how long without use a session ends: by the app's policy, else the profile's, else the org's."""
+        minutes = session.app.session_minutes or self._world.profile(session.user.profile).session_minutes
+        return 60 * (minutes or self._world.org(session.user.org).session_minutes)
 
     def _living(self) -> list[Session]:
         now = self._clock.now()
         self._sessions = [
             session
             for session in self._sessions
-            if now - session.last_used < SESSION_SECONDS and session.user.state == "active"
+            if now - session.last_used < self.idle_seconds(session)
+            and now < (session.ends or now + 1)
+            and session.user.state == "active"
+            and self._world.org(session.user.org).state == "active"
         ]
         return self._sessions
+
+    def _token(self, user: User, app: App, now: float, ends: float | None) -> str:
+        org = self._world.org(user.org)
+        if ends is None:
+            letters = (secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_CHARACTERS + app.token_padding))
+            return f"{org.id}!{''.join(letters)}"
+        claims: dict[str, Any] = {
+            "iss": org.my_domain,
+            "aud": [org.my_domain],
+            "sub": f"uid:{long_id(user.id)}",
+            "client_id": app.consumer_key,
+            "scp": app.scopes,
+            "iat": int(now),
+            "nbf": int(now),
+            "exp": int(ends),
+            "jti": secrets.token_hex(16),
+        }
+        if app.token_padding:
+            claims["padding"] = "x" * app.token_padding
+        return jwt.encode(claims, self.signing_key, algorithm="RS256", headers={"kid": JWT_KEY_ID})

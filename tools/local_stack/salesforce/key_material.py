@@ -1,6 +1,6 @@
-"""A key pair for one run: made in memory, gone with the process.
+"""Key pairs for one run: made in memory, gone with the process.
 
-Owns making them. Stores nothing (see `stack`).
+Owns making them. Stores nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from cryptography.x509.oid import NameOID
 KEY_BITS = 2048
 """What Salesforce's own instructions use."""
 
-CERTIFICATE_DAYS = 1
-"""Of a certificate for one run."""
-
 
 @dataclass(frozen=True, slots=True)
 class KeyMaterial:
@@ -31,20 +28,22 @@ class KeyMaterial:
 def make() -> KeyMaterial:
     """Make a fresh pair."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "salesforce-token-broker local stack")])
-    now = datetime.datetime.now(datetime.UTC)
+    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return KeyMaterial(key.private_bytes(serialization.Encoding.PEM, pkcs8, plain).decode(), self_signed(key))
+
+
+def self_signed(key: rsa.RSAPrivateKey, *, days_left: float = 1) -> str:
+    """Return a certificate (PEM) of a key; it has expired where `days_left` is negative."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "only for one run on one machine")])
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days_left)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=CERTIFICATE_DAYS))
+        .not_valid_before(ends - datetime.timedelta(days=30))
+        .not_valid_after(ends)
         .sign(key, hashes.SHA256())
     )
-    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return KeyMaterial(
-        key.private_bytes(serialization.Encoding.PEM, pkcs8, plain).decode(),
-        certificate.public_bytes(serialization.Encoding.PEM).decode(),
-    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
