@@ -10,6 +10,8 @@ import pytest
 
 from salesforce_broker import observability
 
+pytest_plugins = ["local_stack.salesforce.pytest_plugin"]
+
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:

@@ -151,9 +151,12 @@ def _parts(request: Request) -> tuple[dict[str, Any], zipfile.ZipFile]:
     """Take the two parts of the multipart body: options in JSON, and the package."""
     kind, options = parse_options_header(request.headers.get("content-type"))
     _, fields, files = FormDataParser().parse(io.BytesIO(request.body), kind, len(request.body), options)
+    parts: dict[str, Any] = dict(fields)
+    for name, part in files.items():
+        parts[name] = part.read()
+        part.close()
     with contextlib.suppress(KeyError, ValueError, zipfile.BadZipFile):
-        given = fields["json"] if "json" in fields else files["json"].read()
-        return json.loads(given)["deployOptions"], zipfile.ZipFile(io.BytesIO(files["file"].read()))
+        return json.loads(parts["json"])["deployOptions"], zipfile.ZipFile(io.BytesIO(parts["file"]))
     raise Invalid(
         "INVALID_MULTIPART_REQUEST", "A part named json with deployOptions and a part named file with a zip are needed"
     )

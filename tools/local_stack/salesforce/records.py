@@ -129,7 +129,7 @@ class Records:
             number = next(self._numbers)
             now = self._now()
             row: Row = kind.fields | {"OwnerId": long_id(by.id)} if "OwnerId" in kind.fields else dict(kind.fields)
-            row |= fields | {"Id": long_id(f"{kind.prefix}{number:012}"), "IsDeleted": False}
+            row |= fields | {"Id": long_id(f"{kind.prefix}R{number:011}"), "IsDeleted": False}
             row |= dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), now)
             row |= dict.fromkeys(("CreatedById", "LastModifiedById"), long_id(by.id))
             _derive(name, row, number)
@@ -149,7 +149,7 @@ class Records:
         name, kind = self.type(type_name)
         changes = _canonical(name, kind, given)
         with self._lock:
-            row = self.get(org, name, record_id)
+            row = self._writable(org, name, record_id)
             now = self._now()
             row |= changes | {"LastModifiedDate": now, "SystemModstamp": now, "LastModifiedById": long_id(by.id)}
             _derive(name, row, 0)
@@ -158,7 +158,15 @@ class Records:
         """Remove a record; Invalid."""
         name, _ = self.type(type_name)
         with self._lock:
-            self._rows.get((org.name, name), []).remove(self.get(org, name, record_id))
+            row = self._writable(org, name, record_id)
+            self._rows[org.name, name].remove(row)
+
+    def _writable(self, org: Org, name: str, record_id: str) -> Row:
+        row = self.get(org, name, record_id)
+        if not any(row is own for own in self._rows.get((org.name, name), [])):
+            # It comes of the world: an administrator changes it there.
+            raise Invalid("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
+        return row
 
     @staticmethod
     def type(type_name: str) -> tuple[str, ObjectType]:

@@ -13,6 +13,7 @@ import itertools
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from local_stack.salesforce.token_endpoint import TokenEndpoint
 from local_stack.salesforce.wire import Answer, Request, Site
 from local_stack.salesforce.world import User, World
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.02
 """How soon a server notices that it is to end."""
 
 WAITING_CONNECTIONS = 128
@@ -64,8 +65,8 @@ class Entry:
 class LocalSalesforce:
     """Serves a world while the `with` block lasts: `url` is the first org's My Domain, `urls` has all addresses by name.
 
-    `world`, `clock`, `sessions`, `faults`, `journal` and `latency` (seconds that a token request takes) may be used and changed
-    meanwhile.
+    `world`, `clock`, `sessions`, `records`, `faults`, `journal` and `latency` (seconds that a token request takes) may be used
+    and changed meanwhile.
     """
 
     def __init__(  # noqa: PLR0913  each has its default
@@ -85,7 +86,8 @@ class LocalSalesforce:
         self._token_endpoint = TokenEndpoint(world, self.clock, self.sessions, self._certificates)
         self._oauth = OAuth(world, self.clock, self.sessions, self._token_endpoint)
         metadata = MetadataApi(world, self.sessions, self._certificates)
-        self._data = DataApi(self.sessions, Records(world, self.clock), metadata)
+        self.records = Records(world, self.clock)
+        self._data = DataApi(self.sessions, self.records, metadata)
         self._connections = itertools.count(1)
         named = public_host or host
         context = self._context(named) if tls else None
@@ -187,7 +189,9 @@ class _Server(ThreadingHTTPServer):
         self._thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that hang up."""
+        """Say nothing of clients that hang up; a defect is shown."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
