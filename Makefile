@@ -8,7 +8,8 @@ PORT ?= 5000
 VENV := .venv
 SAM := .venv-sam
 BIN := $(VENV)/bin
-LISTS := layers/dependencies/requirements requirements/dev requirements/sam requirements/runtime
+CLIENTS := .build/clients
+LISTS := layers/dependencies/requirements requirements/dev requirements/sam requirements/runtime requirements/clients
 SHELL := /bin/bash
 LOCK := $(BIN)/uv pip compile --quiet --no-header --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
@@ -21,7 +22,7 @@ export AWS_DEFAULT_REGION ?= eu-central-1
 STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run serve build test check bench bench-fleet lock lock-check clean
+.PHONY: help venv run serve build test test-clients check bench bench-fleet lock lock-check clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -53,8 +54,20 @@ build: venv ## Make what `sam deploy` deploys, for ARCH
 	@sed '/^  Architecture:/,/^  [A-Z]/{s/Default: .*/Default: $(ARCH)/;/^    - /{/$(ARCH)/!d;};}' .aws-sam/build/template.yaml \
 	  >.aws-sam/build/template.tmp && mv .aws-sam/build/template.tmp .aws-sam/build/template.yaml
 
-test: venv ## Run every test that needs no Docker
+test: venv ## Run every test that needs neither Docker nor other packages
 	$(BIN)/python -m pytest
+
+test-clients: venv $(CLIENTS)/.installed ## Try the local Salesforce with clients that nobody here wrote (installs them into .build)
+	$(BIN)/python -m pytest tests/clients
+
+$(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json
+	@echo 'Installing clients into $(CLIENTS) (a minute or two, once) ...'
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CLIENTS)/python
+	@$(BIN)/uv pip install --quiet --python $(CLIENTS)/python/bin/python --require-hashes -r requirements/clients.txt
+	@mkdir -p $(CLIENTS)/npm && cp tests/clients/package.json $(CLIENTS)/npm
+	@PATH="$(CURDIR)/$(CLIENTS)/python/bin:$$PATH" npm install --prefix $(CLIENTS)/npm --silent \
+	  --no-audit --no-fund --no-package-lock --ignore-scripts
+	@touch $@
 
 check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/ruff check

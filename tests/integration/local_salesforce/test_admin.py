@@ -197,6 +197,16 @@ def test_a_port_that_is_taken_is_an_error(tmp_path: Path, desk: Desk) -> None:
     assert (1, 1) == (ended.returncode, len(ended.stderr.splitlines()))
 
 
+def test_it_stands_on_its_own() -> None:
+    """It imports nothing of the local stack around it, nor of the broker."""
+    names = "import local_stack.salesforce.__main__, local_stack.salesforce.pytest_plugin, sys; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'tools'}:{ROOT / 'layers' / 'broker'}"}
+    ended = subprocess.run([sys.executable, "-c", names], env=environment, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[1] for name in ended.stdout.split() if name.startswith("local_stack.")}
+    assert {"salesforce"} == loaded
+    assert {"salesforce_broker", "boto3", "moto"}.isdisjoint(ended.stdout.split())
+
+
 def test_its_page_lists_every_switch_and_fault() -> None:
     """docs/local-salesforce.md, with each default."""
     page = (ROOT / "docs" / "local-salesforce.md").read_text()

@@ -32,6 +32,8 @@ def test_versions_need_no_token(desk: Desk) -> None:
     """Where clients look for the newest one."""
     versions = desk.get("/services/data/", "").json()
     assert {"label": "Winter '26", "url": V, "version": "65.0"} == versions[-1]
+    labels = {version["version"]: version["label"] for version in versions}
+    assert ("Spring '24", "Winter '25", "Summer '25") == (labels["60.0"], labels["62.0"], labels["64.0"])
 
 
 def test_resources_and_limits(desk: Desk) -> None:

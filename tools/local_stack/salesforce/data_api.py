@@ -21,8 +21,9 @@ from local_stack.salesforce.sessions import Session, Sessions
 from local_stack.salesforce.wire import Answer, Request
 from local_stack.salesforce.world import User
 
-LABELS = {60: "Winter '24", 61: "Summer '24", 62: "Winter '25", 63: "Spring '25", 64: "Summer '25", 65: "Winter '26"}
-NEWEST = max(LABELS)
+OLDEST, NEWEST = 31, 65
+"""Versions that are served: Salesforce retired those before 31.0; 65.0 is Winter '26."""
+
 DAILY_REQUESTS = 15_000
 BATCH_ROWS = 2000
 """Of one answer to a query; `nextRecordsUrl` has the rest."""
@@ -46,12 +47,7 @@ class DataApi:
     def answer(self, request: Request) -> Answer:
         """Answer a request that no other endpoint has answered."""
         if request.path.rstrip("/") == "/services/data":
-            return Answer.json(
-                [
-                    {"label": label, "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
-                    for number, label in LABELS.items()
-                ]
-            )
+            return Answer.json([_version(number) for number in range(OLDEST, NEWEST + 1)])
         session = self._sessions.use(request.bearer) if request.bearer else None
         if session is None or request.site.org is None or session.user.org != request.site.org.name:
             return Answer.errors(HTTPStatus.UNAUTHORIZED, "INVALID_SESSION_ID", "Session expired or invalid")
@@ -70,7 +66,7 @@ class DataApi:
 
     def _resource(self, request: Request, session: Session) -> Answer:
         found = _VERSIONED.fullmatch(request.path.rstrip("/"))
-        if found is None or int(found["version"]) not in LABELS:
+        if found is None or not OLDEST <= int(found["version"]) <= NEWEST:
             raise _not_found()
         base = f"/services/data/v{found['version']}.0"
         # The Tooling API answers queries in the same form.
@@ -158,6 +154,13 @@ class DataApi:
         else:
             self._records.delete(org, name, record_id)
         return Answer(HTTPStatus.NO_CONTENT)
+
+
+def _version(number: int) -> dict[str, str]:
+    """Describe a version; there are three a year, and Winter's has the name of the year to come."""
+    ago = NEWEST - number
+    label = f"{('Winter', 'Summer', 'Spring')[ago % 3]} '{26 - (ago + 2) // 3}"
+    return {"label": label, "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
 
 
 def _attributes(base: str, name: str, row: Row) -> Row:

@@ -1,0 +1,1 @@
+"""Clients that nobody here wrote, at the local Salesforce: `make test-clients`."""

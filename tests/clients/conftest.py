@@ -1,0 +1,122 @@
+"""Six clients and how each is run: in a process of its own, with the packages of `.build/clients`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_stack.salesforce import (
+    DEFAULT_CONNECTED_APP_KEY,
+    DEFAULT_CONSUMER_KEY,
+    DEFAULT_USERNAME,
+    KeyMaterial,
+    LocalSalesforce,
+)
+
+INSTALLED = Path(__file__).parents[2] / ".build" / "clients"
+DRIVERS = Path(__file__).parent / "drivers"
+LONGEST_SECONDS = 120
+
+PYTHON_CLIENTS = ["simple-salesforce", "aiosalesforce", "CumulusCI"]
+NODE_CLIENTS = ["jsforce", "salesforce-jwt-bearer-token-flow"]
+SALESFORCE_CLI = "Salesforce CLI"
+CLIENTS = [*PYTHON_CLIENTS, *NODE_CLIENTS, SALESFORCE_CLI]
+
+LOGIN_AUDIENCE_ONLY = {"aiosalesforce"}
+"""Their audience is always a login host's: they are for connected apps."""
+
+
+class Bench:
+    """A Salesforce, a key in a file, and the clients."""
+
+    def __init__(self, salesforce: LocalSalesforce, key: KeyMaterial, home: Path) -> None:
+        self.salesforce = salesforce
+        self.home = home
+        self.key_file = home / "server.key"
+        self.key_file.write_text(key.private_key)
+
+    def run(self, client: str, **changes: str) -> dict[str, Any]:
+        """Have a client log in, query, create and read; return what it did, or its `error` and the error's `kind`."""
+        given = {
+            "url": self.salesforce.url,
+            "audience": "https://acme.my.salesforce.com",
+            "consumer_key": DEFAULT_CONNECTED_APP_KEY if client in LOGIN_AUDIENCE_ONLY else DEFAULT_CONSUMER_KEY,
+            "username": DEFAULT_USERNAME,
+            "key_file": str(self.key_file),
+            "kill": "",
+        } | changes
+        if client == SALESFORCE_CLI:
+            return self._cli_run(given)
+        python = INSTALLED / "python" / "bin"
+        command = [str(python / "python"), str(DRIVERS / "python_clients.py"), client]
+        if client in NODE_CLIENTS:
+            command = [str(python / "node"), str(DRIVERS / "node_clients.cjs"), client]
+        ended = subprocess.run(
+            command,
+            input=json.dumps(given),
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_SECONDS,
+        )
+        assert ended.stdout, ended.stderr
+        found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return found
+
+    def cli(self, *words: str, **environment: str) -> dict[str, Any]:
+        """Run the Salesforce CLI; return its JSON."""
+        run_js = INSTALLED / "npm" / "node_modules" / "@salesforce" / "cli" / "bin" / "run.js"
+        ended = subprocess.run(
+            [str(INSTALLED / "python" / "bin" / "node"), str(run_js), *words, "--json"],
+            env=self._environment | environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_SECONDS,
+        )
+        found: dict[str, Any] = json.loads(ended.stdout)
+        return found
+
+    def _cli_run(self, given: dict[str, str]) -> dict[str, Any]:
+        """Do with the CLI what the drivers do. Its audience is the instance's address, or SF_AUDIENCE_URL."""
+        audience = given["audience"] if given["audience"] != "https://acme.my.salesforce.com" else given["url"]
+        app = ("--client-id", given["consumer_key"], "--jwt-key-file", given["key_file"], "--username", given["username"])
+        did = self.cli("org", "login", "jwt", *app, "--instance-url", given["url"], SF_AUDIENCE_URL=audience)
+        if did["status"]:
+            return {"error": did["message"], "kind": did["name"]}
+        at = ("--target-org", given["username"])
+        query = ("data", "query", "--query", "SELECT Id, Name FROM Organization", *at)
+        records = self.cli(*query)["result"]["records"]
+        made = self.cli("data", "create", "record", "--sobject", "Account", "--values", "Name='Made by a client'", *at)[
+            "result"
+        ]["id"]
+        read = self.cli("data", "get", "record", "--sobject", "Account", "--record-id", made, *at)["result"]["Name"]
+        if not given["kill"]:
+            return {"records": records, "read": read}
+        self.salesforce.sessions.end()
+        return {"records": records, "read": read, "after": self.cli(*query)["result"]["records"]}
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "NODE_OPTIONS": f"--no-warnings --require {DRIVERS / 'loopback_only.cjs'}",
+            "NODE_CLIENTS": str(INSTALLED / "npm"),
+            "SF_DISABLE_TELEMETRY": "true",
+            "SF_AUTOUPDATE_DISABLE": "true",
+            "SF_USE_GENERIC_UNIX_KEYCHAIN": "true",
+        }
+
+
+@pytest.fixture
+def bench(local_salesforce: LocalSalesforce, salesforce_key: KeyMaterial, tmp_path: Path) -> Bench:
+    """Return the clients at a fresh Salesforce."""
+    return Bench(local_salesforce, salesforce_key, tmp_path)

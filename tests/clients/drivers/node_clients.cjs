@@ -1,0 +1,54 @@
+// Run one Node client once: `node_clients.cjs CLIENT`, with what to do as JSON on stdin; prints one line of JSON.
+// Owns how each client is brought to loopback. Expects nothing: the tests do.
+"use strict";
+
+const fs = require("node:fs");
+const { createRequire } = require("node:module");
+
+// The clients are installed elsewhere: NODE_CLIENTS is the folder of their package.json.
+const load = createRequire(`${process.env.NODE_CLIENTS}/package.json`);
+const QUERY = "SELECT Id, Name FROM Organization";
+const NAME = "Made by a client";
+
+// jsforce 3: authorize() takes any grant; the assertion is signed by jsonwebtoken, as the Salesforce CLI does it.
+async function jsforce(given) {
+  const { Connection } = load("jsforce");
+  const claims = { iss: given.consumer_key, sub: given.username, aud: given.audience };
+  const assertion = load("jsonwebtoken").sign(claims, fs.readFileSync(given.key_file), { algorithm: "RS256", expiresIn: 180 });
+  const connection = new Connection({ oauth2: { loginUrl: given.url } });
+  await connection.authorize({ grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion });
+  return use(connection, given);
+}
+
+// It returns Salesforce's answer as it is, and posts to its audience; jsforce uses the token then.
+async function flow(given) {
+  const { getToken } = load("salesforce-jwt-bearer-token-flow");
+  const privateKey = fs.readFileSync(given.key_file, "utf8");
+  const asked = { iss: given.consumer_key, sub: given.username, aud: given.url, privateKey };
+  const answer = await new Promise((resolve, reject) => getToken(asked, (error, body) => (error ? reject(error) : resolve(body))));
+  const { Connection } = load("jsforce");
+  return use(new Connection({ instanceUrl: answer.instance_url, accessToken: answer.access_token }), given);
+}
+
+async function use(connection, given) {
+  const did = { records: (await connection.query(QUERY)).records };
+  const account = await connection.sobject("Account").create({ Name: NAME });
+  did.read = (await connection.sobject("Account").retrieve(account.id)).Name;
+  if (given.kill) {
+    await fetch(given.kill, { method: "DELETE" });
+    did.after = (await connection.query(QUERY)).records;
+  }
+  return did;
+}
+
+function fail(error) {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : JSON.stringify(error);
+  console.log(JSON.stringify({ error: text, kind: error.errorCode ?? error.name ?? error.error ?? "Error" }));
+  process.exit(0);
+}
+
+process.on("uncaughtException", fail);
+const client = { jsforce, "salesforce-jwt-bearer-token-flow": flow }[process.argv[2]];
+client(JSON.parse(fs.readFileSync(0, "utf8")))
+  .then((did) => console.log(JSON.stringify(did)))
+  .catch(fail);

@@ -1,0 +1,120 @@
+"""Run one Python client once: `python_clients.py CLIENT`, with what to do as JSON on stdin; prints one line of JSON.
+
+Owns how each client is brought to loopback. Expects nothing: the tests do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import urllib.request
+import warnings
+from pathlib import Path
+from typing import Any
+
+QUERY = "SELECT Id, Name FROM Organization"
+NAME = "Made by a client"
+
+
+def simple_salesforce(given: dict[str, str]) -> dict[str, Any]:
+    """Log in by its JWT arguments. It knows only https://{domain}.salesforce.com: an adapter leads that to loopback."""
+    import requests
+    from simple_salesforce import Salesforce
+
+    class ToLoopback(requests.adapters.HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            _, _, rest = str(request.url).partition("://")
+            host, _, path = rest.partition("/")
+            url = given["url"] if host.endswith(".salesforce.com") else f"http://{host}"
+            request.url = f"{url}/{path}"
+            return super().send(request, *args, **kwargs)
+
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("https://", ToLoopback())
+    client = Salesforce(
+        username=given["username"],
+        consumer_key=given["consumer_key"],
+        privatekey_file=given["key_file"],
+        domain=given["audience"].removeprefix("https://").removesuffix(".salesforce.com"),
+        session=session,
+    )
+    did = {"records": client.query(QUERY)["records"]}
+    account = client.Account.create({"Name": NAME})["id"]
+    did["read"] = client.Account.get(account)["Name"]
+    if kill(given):
+        did["after"] = client.query(QUERY)["records"]
+    return did
+
+
+def aiosalesforce(given: dict[str, str]) -> dict[str, Any]:
+    """Log in by its JwtBearerFlow, whose audience is always a login host's. It knows only My Domains: a transport leads on."""
+    import httpx
+    from aiosalesforce import Salesforce
+    from aiosalesforce.auth import JwtBearerFlow
+
+    class ToLoopback(httpx.AsyncHTTPTransport):  # type: ignore[misc]
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            to = httpx.URL(given["url"])
+            request.url = request.url.copy_with(scheme=to.scheme, host=to.host, port=to.port)
+            return await super().handle_async_request(request)
+
+    async def do() -> dict[str, Any]:
+        auth = JwtBearerFlow(given["consumer_key"], given["username"], given["key_file"])
+        async with httpx.AsyncClient(transport=ToLoopback()) as http:
+            client = Salesforce(http, "https://acme.my.salesforce.com", auth)
+            did = {"records": [record async for record in client.query(QUERY)]}
+            account = await client.sobject.create("Account", {"Name": NAME})
+            did["read"] = (await client.sobject.get("Account", account))["Name"]
+            if kill(given):
+                did["after"] = [record async for record in client.query(QUERY)]
+            return did
+
+    return asyncio.run(do())
+
+
+def cumulusci(given: dict[str, str]) -> dict[str, Any]:
+    """Log in by its JWT session function, whose audience is SF_PROD_LOGIN_URL; then simple-salesforce, as CumulusCI does."""
+    import requests
+    from cumulusci.oauth.salesforce import jwt_session
+    from simple_salesforce import Salesforce
+
+    os.environ["SF_PROD_LOGIN_URL"] = given["audience"]
+    key = Path(given["key_file"]).read_text()
+    answer = jwt_session(given["consumer_key"], key, given["username"], url=given["url"] + "/")
+    session = requests.Session()
+    session.trust_env = False
+    client = Salesforce(instance_url=answer["instance_url"], session_id=answer["access_token"], session=session)
+    # It makes https of any instance URL.
+    client.base_url = client.base_url.replace("https://", "http://")
+    did = {"records": client.query(QUERY)["records"]}
+    account = client.restful("sobjects/Account", method="POST", json={"Name": NAME})["id"]
+    did["read"] = client.restful(f"sobjects/Account/{account}")["Name"]
+    if kill(given):
+        did["after"] = client.query(QUERY)["records"]
+    return did
+
+
+def kill(given: dict[str, str]) -> bool:
+    """End all sessions at Salesforce, if that is wanted."""
+    if given["kill"]:
+        with urllib.request.urlopen(urllib.request.Request(given["kill"], method="DELETE"), timeout=30):
+            pass
+    return bool(given["kill"])
+
+
+def main() -> None:
+    """Run it; whatever it raises is what the test wants to see."""
+    warnings.simplefilter("ignore")
+    client = {"simple-salesforce": simple_salesforce, "aiosalesforce": aiosalesforce, "CumulusCI": cumulusci}[sys.argv[1]]
+    try:
+        did = client(json.load(sys.stdin))
+    except Exception as error:  # noqa: BLE001  any client's any error
+        did = {"error": str(error), "kind": type(error).__name__}
+    print(json.dumps(did))
+
+
+if __name__ == "__main__":
+    main()
