@@ -184,6 +184,7 @@ def test_everything_ends_with_serve(built: Build, ending: signal.Signals) -> Non
                 break
         children = processes_below(process.pid)
         assert children
+        assert "/__admin/" in said
         process.send_signal(ending)
         assert 130 == process.wait(timeout=60)
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
