@@ -72,7 +72,7 @@ $(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json
 check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker tools/local_stack tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	PYTHONPATH=layers/broker $(BIN)/lint-imports

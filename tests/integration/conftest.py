@@ -14,7 +14,9 @@ import pytest
 from moto import mock_aws
 from pytest_socket import enable_socket, socket_allow_hosts
 
+from local_stack.build import Build, build
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World
+from local_stack.stack import LocalStack
 from salesforce_broker import wiring
 from tests.support import keys
 from tests.support.events import Context
@@ -29,6 +31,19 @@ def _loopback_only() -> Iterator[None]:
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
     yield
     enable_socket()
+
+
+@pytest.fixture(scope="session")
+def built() -> Build:
+    """Build once for all tests here."""
+    return build(print)
+
+
+@pytest.fixture
+def stack(built: Build) -> Iterator[LocalStack]:
+    """Start a stack without environments."""
+    with LocalStack(built) as running:
+        yield running
 
 
 class Account:

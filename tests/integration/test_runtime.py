@@ -12,31 +12,17 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local_stack import demo
-from local_stack.build import ROOT, Build, build
+from local_stack.build import ROOT, Build
 from local_stack.runtime import FunctionError
 from local_stack.salesforce import DEFAULT_USERNAME
 from local_stack.stack import LocalStack
 from tests.support.events import event_file
-
-
-@pytest.fixture(scope="session")
-def built() -> Build:
-    """Build once for all tests here."""
-    return build(print)
-
-
-@pytest.fixture
-def stack(built: Build) -> Iterator[LocalStack]:
-    """Start a stack without environments."""
-    with LocalStack(built) as running:
-        yield running
 
 
 def curl(url: str, body: str | None = None, *, method: str | None = None) -> tuple[int, dict[str, Any]]:

@@ -23,6 +23,7 @@ LAMBDA_PYTHON = "3.13"
 """The template's Runtime."""
 
 LAYERS = ("DependenciesLayer", "BrokerLayer")
+CALLER_LAYERS = ("DependenciesLayer", "ClientLayer")
 
 Say = Callable[[str], None]
 
@@ -41,9 +42,16 @@ class Build:
 
     def code(self, function: str) -> Code:
         """Return what it takes to run the function of that logical id."""
-        layers = tuple(self._folder / layer / "python" for layer in LAYERS)
+        return self._code(self._folder / function, LAYERS)
+
+    def caller(self, folder: Path) -> Code:
+        """Return what it takes to run a caller's function that uses the client's layer, and requests and boto3."""
+        return self._code(folder, CALLER_LAYERS)
+
+    def _code(self, function: Path, layers: tuple[str, ...]) -> Code:
         (site_packages,) = SAM_ENVIRONMENT.glob("lib/python*/site-packages")
-        return Code(self._folder / function, layers, self._python, self._runtime_client, emulator_in(site_packages))
+        folders = tuple(self._folder / layer / "python" for layer in layers)
+        return Code(function, folders, self._python, self._runtime_client, emulator_in(site_packages))
 
 
 def build(say: Say, built: Path | None = None) -> Build:

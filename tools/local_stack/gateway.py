@@ -7,17 +7,14 @@ LOCAL_CALLER, which a deployed stack never is.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Collection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-LOCAL_CALLER = "arn:aws:iam::123456789012:user/local"
+from local_stack.loopback import Loopback
 
-POLL_SECONDS = 0.05
-"""How soon the server notices that it is to end."""
+LOCAL_CALLER = "arn:aws:iam::123456789012:user/local"
 
 LONGEST_BODY_BYTES = 10 * 1024 * 1024
 """API Gateway's own limit on a payload."""
@@ -25,7 +22,7 @@ LONGEST_BODY_BYTES = 10 * 1024 * 1024
 Invoke = Callable[[dict[str, Any]], object]
 
 
-class Gateway:
+class Gateway(Loopback):
     """Serves `routes` (method, path) on a loopback port, by calling `invoke` with an event for each request."""
 
     def __init__(self, invoke: Invoke, routes: Collection[tuple[str, str]], *, port: int = 0) -> None:
@@ -36,19 +33,7 @@ class Gateway:
 
         Handler.invoke = staticmethod(invoke)
         Handler.routes = routes
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler, port=port)
 
 
 class _Handler(BaseHTTPRequestHandler):

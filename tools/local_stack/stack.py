@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ from local_stack import template
 from local_stack.aws import LocalAws
 from local_stack.build import Build
 from local_stack.gateway import Gateway
+from local_stack.lambda_api import LambdaApi
 from local_stack.runtime import LambdaRuntime
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
 
@@ -60,6 +62,17 @@ class LocalStack:
             "TOKEN_CACHE_PREFIX": TOKEN_CACHE_PREFIX,
             "TOKEN_CACHE_KMS_KEY_ID": self.data_key_arn,
         }
+
+    def caller(self, folder: Path, **settings: str) -> LambdaRuntime:
+        """Start an environment of somebody's function (`folder` has its handler.py) that calls the broker."""
+        environment = LambdaRuntime("Caller", self._built.caller(folder), self.aws.environment | settings)
+        self._environments.append(environment)
+        return self._ends.enter_context(environment)
+
+    def lambda_api(self) -> LambdaApi:
+        """Start an environment of the door for Lambdas, and Lambda's Invoke API before it, for AWS_ENDPOINT_URL_LAMBDA."""
+        door = self.environment("TokenFunction")
+        return self._ends.enter_context(LambdaApi({"TokenFunction": door.invoke}))
 
     def gateway(self, *, port: int = 0) -> Gateway:
         """Start an environment of the HTTPS door, and a gateway before it."""

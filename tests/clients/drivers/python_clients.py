@@ -21,7 +21,7 @@ NAME = "Made by a client"
 def simple_salesforce(given: dict[str, str]) -> dict[str, Any]:
     """Log in by its JWT arguments. It knows only https://{domain}.salesforce.com: an adapter leads that to loopback."""
     import requests
-    from simple_salesforce import Salesforce
+    from simple_salesforce.api import Salesforce
 
     class ToLoopback(requests.adapters.HTTPAdapter):
         def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -34,7 +34,7 @@ def simple_salesforce(given: dict[str, str]) -> dict[str, Any]:
     session = requests.Session()
     session.trust_env = False
     session.mount("https://", ToLoopback())
-    client = Salesforce(
+    client: Any = Salesforce(
         username=given["username"],
         consumer_key=given["consumer_key"],
         privatekey_file=given["key_file"],
@@ -55,7 +55,7 @@ def aiosalesforce(given: dict[str, str]) -> dict[str, Any]:
     from aiosalesforce import Salesforce
     from aiosalesforce.auth import JwtBearerFlow
 
-    class ToLoopback(httpx.AsyncHTTPTransport):  # type: ignore[misc]
+    class ToLoopback(httpx.AsyncHTTPTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             to = httpx.URL(given["url"])
             request.url = request.url.copy_with(scheme=to.scheme, host=to.host, port=to.port)
@@ -79,14 +79,14 @@ def cumulusci(given: dict[str, str]) -> dict[str, Any]:
     """Log in by its JWT session function, whose audience is SF_PROD_LOGIN_URL; then simple-salesforce, as CumulusCI does."""
     import requests
     from cumulusci.oauth.salesforce import jwt_session
-    from simple_salesforce import Salesforce
+    from simple_salesforce.api import Salesforce
 
     os.environ["SF_PROD_LOGIN_URL"] = given["audience"]
     key = Path(given["key_file"]).read_text()
     answer = jwt_session(given["consumer_key"], key, given["username"], url=given["url"] + "/")
     session = requests.Session()
     session.trust_env = False
-    client = Salesforce(instance_url=answer["instance_url"], session_id=answer["access_token"], session=session)
+    client: Any = Salesforce(instance_url=answer["instance_url"], session_id=answer["access_token"], session=session)
     # It makes https of any instance URL.
     client.base_url = client.base_url.replace("https://", "http://")
     did = {"records": client.query(QUERY)["records"]}

@@ -1,0 +1,169 @@
+"""Every way in which a token is not to be had, as one tree: the broker's own answers, and those of the way to it.
+
+Owns which code is which class. Does not know of HTTP or Lambda (see `https` and `invoke`).
+
+    BrokerError
+    |-- InvalidRequest          "invalid_request", "not_found": this client and the broker do not fit
+    |   `-- MinTtlUnsatisfiable "min_ttl_unsatisfiable"
+    |-- AccessDenied            "access_denied": the broker does not let this caller have that user's token
+    |-- BrokerMisconfigured     "broker_misconfigured", "signing_key_unusable": who operates the broker has to act
+    |-- SigningKeyUnavailable   "signing_key_unavailable"
+    |-- SalesforceRefused       "salesforce_config", "salesforce_user", "salesforce_key", "salesforce_clock": the hint says what
+    |                           the administrator has to change
+    |-- SalesforceUnavailable   "salesforce_busy", "salesforce_rate", "salesforce_token": ask again after `retry_after`
+    |-- BrokerFailed            "internal_error", or the function ended without an answer
+    |-- BrokerUnreachable       "broker_unreachable": no answer in time
+    |-- BrokerThrottled         "broker_throttled": too many calls of the broker itself
+    |-- CallDenied              "call_denied": IAM, or a name or address that there is not
+    `-- AnswerInvalid           "answer_invalid": what came back is no answer of a broker
+
+No exception of this tree carries a token, nor anything of an answer that was not understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class BrokerError(Exception):
+    """An answer that is not a token.
+
+    `code` is of a closed set (a newer broker may have others), `description` says what happened, `hint` what to change and
+    where; `retryable`: the same request may succeed later without anybody changing anything, after `retry_after` seconds
+    if known.
+    """
+
+    code = "unknown"
+    retryable = False
+
+    def __init__(  # noqa: PLR0913  what the broker says, field by field
+        self,
+        description: str,
+        *,
+        code: str = "",
+        hint: str = "",
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(f"{description} {hint}".strip())
+        self.description = description
+        self.code = code or self.code
+        self.hint = hint
+        self.retryable = self.retryable if retryable is None else retryable
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+
+class InvalidRequest(BrokerError):
+    """The broker does not understand the request."""
+
+    code = "invalid_request"
+
+
+class MinTtlUnsatisfiable(InvalidRequest):
+    """`min_ttl` is more than tokens of this broker have left."""
+
+    code = "min_ttl_unsatisfiable"
+
+
+class AccessDenied(BrokerError):
+    """This caller may not have a token for that user."""
+
+    code = "access_denied"
+
+
+class BrokerMisconfigured(BrokerError):
+    """A setting or the key of the broker is wrong."""
+
+    code = "broker_misconfigured"
+
+
+class SigningKeyUnavailable(BrokerError):
+    """The broker cannot read its key."""
+
+    code = "signing_key_unavailable"
+
+
+class SalesforceRefused(BrokerError):
+    """Salesforce said no, and will until somebody changes something there."""
+
+    code = "salesforce_config"
+
+
+class SalesforceUnavailable(BrokerError):
+    """Salesforce cannot be asked now."""
+
+    code = "salesforce_busy"
+    retryable = True
+
+
+class BrokerFailed(BrokerError):
+    """The broker failed by a defect, or ended without an answer."""
+
+    code = "internal_error"
+    retryable = True
+
+
+class BrokerUnreachable(BrokerError):
+    """There was no answer in time."""
+
+    code = "broker_unreachable"
+    retryable = True
+
+
+class BrokerThrottled(BrokerError):
+    """The broker, or Lambda, or API Gateway, has too many requests."""
+
+    code = "broker_throttled"
+    retryable = True
+
+
+class CallDenied(BrokerError):
+    """The call did not come to the broker: not permitted, no credentials, no such function or address."""
+
+    code = "call_denied"
+
+
+class AnswerInvalid(BrokerError):
+    """What came back is no answer of a broker."""
+
+    code = "answer_invalid"
+
+
+_CLASSES: dict[str, type[BrokerError]] = {
+    "invalid_request": InvalidRequest,
+    "not_found": InvalidRequest,
+    "min_ttl_unsatisfiable": MinTtlUnsatisfiable,
+    "access_denied": AccessDenied,
+    "broker_misconfigured": BrokerMisconfigured,
+    "signing_key_unusable": BrokerMisconfigured,
+    "signing_key_unavailable": SigningKeyUnavailable,
+    "salesforce_config": SalesforceRefused,
+    "salesforce_user": SalesforceRefused,
+    "salesforce_key": SalesforceRefused,
+    "salesforce_clock": SalesforceRefused,
+    "salesforce_busy": SalesforceUnavailable,
+    "salesforce_rate": SalesforceUnavailable,
+    "salesforce_token": SalesforceUnavailable,
+    "internal_error": BrokerFailed,
+}
+"""The broker's closed set."""
+
+
+def of_answer(body: Mapping[str, Any]) -> BrokerError:
+    """Return the exception for the broker's own error (its JSON object); AnswerInvalid if it is none."""
+    code = body.get("error")
+    if not isinstance(code, str):
+        return AnswerInvalid("What came back is no answer of a broker.", hint="Check the function's name, or the URL.")
+    after = body.get("retry_after")
+    retryable = body.get("retryable")
+    return _CLASSES.get(code, BrokerError)(
+        str(body.get("error_description") or code),
+        code=code,
+        hint=str(body.get("hint") or ""),
+        retryable=retryable if isinstance(retryable, bool) else None,
+        retry_after=float(after) if isinstance(after, int | float) else None,
+        request_id=str(body.get("request_id") or ""),
+    )

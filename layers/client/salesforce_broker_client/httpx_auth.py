@@ -1,0 +1,63 @@
+"""Tokens for `httpx`, sync and async.
+
+Owns sending a request once more. Does not decide which answers call for that (see `refusal`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import httpx
+
+from salesforce_broker_client.refusal import SUSPECT, origin_differs, token_is_over
+from salesforce_broker_client.token import Token
+
+if TYPE_CHECKING:
+    from salesforce_broker_client.broker import Broker
+
+
+class SalesforceHttpxAuth(httpx.Auth):
+    """`httpx.Client(auth=SalesforceHttpxAuth(broker), base_url=broker.token().instance_url)`, or AsyncClient.
+
+    As SalesforceAuth for requests: reports a token that is over and sends the request once more; not a streamed body, which
+    httpx cannot rewind. Async callers ask the broker in a thread of anyio's.
+    """
+
+    def __init__(self, broker: Broker, sub: str | None = None) -> None:
+        self._broker = broker
+        self._sub = sub
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign a request; sign it again if its token was over."""
+        token = self._broker.token(self._sub)
+        response = yield _signed(request, token)
+        if response.status_code in SUSPECT and token_is_over(response.status_code, response.read()) and _rewinds(request):
+            following = self._broker.token(self._sub, rejected=token)
+            if following.fingerprint != token.fingerprint:
+                yield _signed(request, following)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Sign a request; sign it again if its token was over."""
+        token = await anyio.to_thread.run_sync(self._broker.token, self._sub)
+        response = yield _signed(request, token)
+        if (
+            response.status_code in SUSPECT
+            and token_is_over(response.status_code, await response.aread())
+            and _rewinds(request)
+        ):
+            following = await anyio.to_thread.run_sync(lambda: self._broker.token(self._sub, rejected=token))
+            if following.fingerprint != token.fingerprint:
+                yield _signed(request, following)
+
+
+def _signed(request: httpx.Request, token: Token) -> httpx.Request:
+    if origin_differs(str(request.url), token.instance_url):
+        raise ValueError(f"The token is for {token.instance_url} only.")
+    request.headers["Authorization"] = f"Bearer {token.access_token}"
+    return request
+
+
+def _rewinds(request: httpx.Request) -> bool:
+    return isinstance(request.stream, httpx.ByteStream)

@@ -1,0 +1,78 @@
+"""Tokens for `requests`: an AuthBase that renews them, and a Session of an instance.
+
+Owns sending a request once more. Does not decide which answers call for that (see `refusal`).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from salesforce_broker_client.refusal import SUSPECT, origin_differs, token_is_over
+from salesforce_broker_client.token import Token
+
+if TYPE_CHECKING:
+    from salesforce_broker_client.broker import Broker
+
+
+class SalesforceAuth(requests.auth.AuthBase):
+    """`requests.get(url, auth=SalesforceAuth(broker))`, for URLs below the token's instance URL; others are refused.
+
+    Where Salesforce says that the token is over, it is reported, and the request is sent once more with another one; not a body
+    that cannot be rewound.
+    """
+
+    def __init__(self, broker: Broker, sub: str | None = None) -> None:
+        self._broker = broker
+        self._sub = sub
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request with the token that there is."""
+        token = self._broker.token(self._sub)
+        if origin_differs(str(request.url), token.instance_url):
+            raise ValueError(f"The token is for {token.instance_url} only.")
+        request.headers["Authorization"] = f"Bearer {token.access_token}"
+        body: Any = request.body
+        start = body.tell() if hasattr(body, "tell") and hasattr(body, "seek") else None
+        request.register_hook("response", functools.partial(self._once_more, token, start))  # type: ignore[no-untyped-call]
+        return request
+
+    def _once_more(self, token: Token, start: int | None, response: requests.Response, **arguments: Any) -> requests.Response:
+        if response.status_code not in SUSPECT or not token_is_over(response.status_code, response.content):
+            return response
+        request = response.request.copy()
+        if origin_differs(str(request.url), token.instance_url):
+            # A redirect has led elsewhere: what is said there is not Salesforce's.
+            return response
+        if request.body is not None and not isinstance(request.body, bytes | str):
+            if start is None:
+                return response
+            request.body.seek(start)
+        following = self._broker.token(self._sub, rejected=token)
+        if following.fingerprint == token.fingerprint:
+            # Salesforce calls it alive: the same request would be refused again.
+            return response
+        response.close()
+        request.headers["Authorization"] = f"Bearer {following.access_token}"
+        again: requests.Response = response.connection.send(request, **arguments)
+        again.history.append(response)
+        again.request = request
+        return again
+
+
+class SalesforceSession(requests.Session):
+    """`session.get("/services/data/v65.0/limits")`: paths are below the instance URL, tokens renew themselves."""
+
+    def __init__(self, broker: Broker, sub: str | None = None) -> None:
+        super().__init__()
+        self._broker = broker
+        self._sub = sub
+        self.auth = SalesforceAuth(broker, sub)
+
+    def request(self, method: str, url: str, *args: Any, **given: Any) -> requests.Response:  # type: ignore[override]
+        """Send a request to a path, or to a URL below the instance URL."""
+        if url.startswith("/"):
+            url = self._broker.token(self._sub).instance_url + url
+        return super().request(method, url, *args, **given)

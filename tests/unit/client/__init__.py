@@ -1,0 +1,1 @@
+"""The client that callers of the broker install."""

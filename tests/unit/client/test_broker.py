@@ -1,0 +1,226 @@
+"""When the broker is asked, by which thread, and what serves meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from salesforce_broker_client import AccessDenied, Broker, BrokerError, BrokerUnreachable, SalesforceRefused, Token
+from salesforce_broker_client.broker import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
+from salesforce_broker_client.cache import MARGIN_SECONDS
+from tests.unit.client.conftest import Caller, Start, answer, raised
+
+A, B = answer("00D!first"), answer("00D!second")
+DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
+
+
+def together(count: int, call: Any) -> list[Token]:
+    """Call from that many threads at once."""
+    begin = threading.Barrier(count)
+    tokens: list[Token] = []
+
+    def ask() -> None:
+        begin.wait()
+        tokens.append(call())
+
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tokens
+
+
+def pause(inside: threading.Event, go: threading.Event) -> None:
+    """Say that the broker is being asked, and have it answer when told."""
+    inside.set()
+    assert go.wait(10)
+
+
+def test_a_token_is_asked_for_once(start: Start) -> None:
+    """Then it comes from memory."""
+    caller = start(A)
+    tokens = {caller.broker.token() for _ in range(5)}
+    assert (1, ["00D!first"]) == (caller.asked, [token.access_token for token in tokens])
+    assert [{"action": "token"}] == caller.lambda_.calls
+
+
+def test_each_user_has_a_token_of_its_own(start: Start) -> None:
+    """Named to the broker."""
+    caller = start(A, B)
+    assert caller.broker.token() != caller.broker.token("orders@acme.example")
+    assert {"action": "token", "sub": "orders@acme.example"} == caller.lambda_.calls[1]
+
+
+def test_a_token_hides_itself() -> None:
+    """From repr, and so from logs."""
+    assert "secret" not in repr(Token("secret", "https://acme.my.salesforce.com", 1, "f", 900.0))
+
+
+def test_fifty_threads_make_one_call(start: Start) -> None:
+    """With nothing in memory."""
+    caller = start(A)
+    caller.lambda_.before_answer = lambda: time.sleep(0.05)
+    tokens = together(50, caller.broker.token)
+    assert (50, 1) == (len(tokens), caller.asked)
+
+
+def test_a_token_is_renewed_ahead_of_its_end_by_one_thread(start: Start) -> None:
+    """The others go on with the one that lives."""
+    caller = start(A, B)
+    caller.broker.token()
+    caller.clock.advance(0.9 * 900)
+    inside, go = threading.Event(), threading.Event()
+    caller.lambda_.before_answer = lambda: pause(inside, go)
+    renewing = threading.Thread(target=caller.broker.token)
+    renewing.start()
+    assert inside.wait(10)
+    assert "00D!first" == caller.broker.token().access_token
+    go.set()
+    renewing.join()
+    assert ("00D!second", 2) == (caller.broker.token().access_token, caller.asked)
+
+
+def test_renewal_is_jittered(start: Start) -> None:
+    """Between 0.6 and 0.9 of what is left: no two callers alike."""
+
+    def renews_at() -> int:
+        caller = start(A)
+        caller.broker.token()
+        for second in range(900):
+            caller.clock.advance(1)
+            caller.broker.token()
+            if caller.asked == 2:
+                return second
+        raise AssertionError
+
+    moments = [renews_at() for _ in range(12)]
+    assert 0.6 * 900 - 2 <= min(moments) < max(moments) <= 0.9 * 900
+    assert len(set(moments)) > 3
+
+
+@pytest.mark.parametrize("hand", ["wall", "monotonic"])
+def test_a_token_is_over_if_either_clock_says_so(start: Start, hand: str) -> None:
+    """A Lambda may thaw after an hour; a wall clock may stand."""
+    caller = start(A, B)
+    caller.broker.token()
+    setattr(caller.clock, hand, getattr(caller.clock, hand) + 900 - MARGIN_SECONDS)
+    assert "00D!second" == caller.broker.token().access_token
+
+
+def test_a_wall_clock_that_was_set_back_ends_a_token(start: Start) -> None:
+    """By more than five minutes."""
+    caller = start(A, B)
+    caller.broker.token()
+    caller.clock.wall -= 301
+    assert "00D!second" == caller.broker.token().access_token
+
+
+def test_min_ttl_asks_for_a_longer_life(start: Start) -> None:
+    """Where the one in memory has less left."""
+    caller = start(A, B)
+    caller.broker.token()
+    caller.clock.advance(500)
+    assert "00D!first" == caller.broker.token(min_ttl=300).access_token
+    assert "00D!second" == caller.broker.token(min_ttl=600).access_token
+    assert {"action": "token", "min_ttl": 600} == caller.lambda_.calls[-1]
+
+
+def test_a_refused_token_is_reported_once_by_thirty_threads(start: Start) -> None:
+    """All get the next one."""
+    caller = start(A, answer("00D!second", outcome="rotated"))
+    refused = caller.broker.token()
+    tokens = together(30, lambda: caller.broker.token(rejected=refused))
+    assert ({"00D!second"}, 2) == ({token.access_token for token in tokens}, caller.asked)
+    assert {"action": "token", "rejected": "of 00D!first"} == caller.lambda_.calls[1]
+
+
+@pytest.mark.parametrize(("outcome", "after"), [("unchanged", None), ("suppressed", 30)])
+def test_the_same_token_again_is_not_reported_again_at_once(start: Start, outcome: str, after: float | None) -> None:
+    """The refusal has another cause: thirty threads must not ask thirty times."""
+    caller = start(A, answer("00D!first", outcome=outcome, **({"retry_after": after} if after else {})))
+    refused = caller.broker.token()
+    tokens = together(30, lambda: caller.broker.token(rejected=refused))
+    assert ({"00D!first"}, 2) == ({token.access_token for token in tokens}, caller.asked)
+    caller.clock.advance(SUPPRESSED_SECONDS)
+    caller.broker.token(rejected=refused)
+    assert 3 == caller.asked
+
+
+@pytest.mark.parametrize("failure", [DOWN, raised("salesforce_busy", retryable=True), raised("salesforce_config"), b"?"])
+def test_a_token_that_lives_serves_while_the_broker_is_down(start: Start, failure: object) -> None:
+    """Without waiting for it at each call; when the token is over, the failure is told."""
+    caller = start(A, failure)
+    caller.broker.token()
+    caller.clock.advance(0.9 * 900)
+    for _ in range(5):
+        assert "00D!first" == caller.broker.token().access_token
+    assert 2 == caller.asked
+    caller.clock.advance(PAUSE_AFTER_FAILURE_SECONDS)
+    caller.broker.token()
+    assert 3 == caller.asked
+    caller.clock.advance(900)
+    with pytest.raises(BrokerError):
+        caller.broker.token()
+
+
+@pytest.mark.parametrize(("code", "kind"), [("salesforce_user", SalesforceRefused), ("access_denied", AccessDenied)])
+def test_a_user_who_may_not_any_more_fails_closed(start: Start, code: str, kind: type[Exception]) -> None:
+    """Though the token had not expired; and not from memory afterwards."""
+    caller = start(A, raised(code), DOWN)
+    caller.broker.token()
+    caller.clock.advance(0.9 * 900)
+    with pytest.raises(kind):
+        caller.broker.token()
+    with pytest.raises(BrokerUnreachable):
+        caller.broker.token()
+
+
+def test_it_heals_with_the_next_request(start: Start) -> None:
+    """A failure is not kept."""
+    caller = start(DOWN, A)
+    with pytest.raises(BrokerUnreachable):
+        caller.broker.token()
+    assert "00D!first" == caller.broker.token().access_token
+
+
+def test_the_callers_deadline_is_the_calls(start: Start) -> None:
+    """Connecting and reading together; who waits for another thread gives up in time."""
+    caller = start(A)
+    caller.broker.token(timeout=3)
+    assert [1.5] == caller.lambda_.read_timeouts
+    caller = start(A)
+    inside, go = threading.Event(), threading.Event()
+    caller.lambda_.before_answer = lambda: pause(inside, go)
+    thread = threading.Thread(target=caller.broker.token)
+    thread.start()
+    assert inside.wait(10)
+    with pytest.raises(BrokerUnreachable):
+        caller.broker.token(timeout=0.05)
+    go.set()
+    thread.join()
+
+
+def test_which_broker_is_said_once(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    """By an argument or by the environment; neither and both are mistakes."""
+    del start
+    for name in ("SALESFORCE_BROKER_FUNCTION", "SALESFORCE_BROKER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for function_name, url in ((None, None), ("f", "https://x")):
+        with pytest.raises(ValueError, match="function_name or url"):
+            Broker(function_name, url=url)
+    monkeypatch.setenv("SALESFORCE_BROKER_FUNCTION", "named")
+    assert Broker()
+    with pytest.raises(ValueError, match="https"):
+        Broker(url="http://broker.example")
+
+
+def test_identity_is_handed_on(start: Start) -> None:
+    """What Salesforce says of whose the token is."""
+    caller: Caller = start({"user_id": "005", "username": "integration@acme.example", "fingerprint": "f"})
+    assert "integration@acme.example" == caller.broker.identity("integration@acme.example")["username"]
+    assert [{"action": "identity", "sub": "integration@acme.example"}] == caller.lambda_.calls

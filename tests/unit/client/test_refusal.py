@@ -1,0 +1,45 @@
+"""Which answers of Salesforce call for another token, and where a token may go."""
+
+from __future__ import annotations
+
+import pytest
+
+from salesforce_broker_client.refusal import origin_differs, token_is_over
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "over"),
+    [
+        (401, b'[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]', True),
+        (403, b"Bad_OAuth_Token", True),
+        (403, b"Bad_OAuth_Token\n", True),
+        (401, b'[{"message":"Connected app is not attached to Agent","errorCode":"INVALID_SESSION_ID"}]', False),
+        (401, b'[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]', False),
+        (401, b'[{"message":"x","errorCode":"INVALID_AUTH_HEADER"}]', False),
+        (403, b'[{"message":"x","errorCode":"REQUEST_LIMIT_EXCEEDED"}]', False),
+        (403, b"Missing_OAuth_Token", False),
+        (200, b"INVALID_SESSION_ID", False),
+        (500, b"Bad_OAuth_Token", False),
+    ],
+)
+def test_only_what_another_token_cures_calls_for_one(status: int, body: bytes, over: bool) -> None:
+    """The 401s that stay are handed on."""
+    assert over == token_is_over(status, body)
+
+
+@pytest.mark.parametrize(
+    ("url", "differs"),
+    [
+        ("https://acme.my.salesforce.com", False),
+        ("https://acme.my.salesforce.com/services", False),
+        ("https://ACME.my.salesforce.com/services", False),
+        ("https://acme.my.salesforce.com.evil.example/", True),
+        ("https://acme.my.salesforce.com@evil.example/", True),
+        ("https://acme.my.salesforce.com:8443/", True),
+        ("http://acme.my.salesforce.com/", True),
+        ("https://evil.example/?https://acme.my.salesforce.com/", True),
+    ],
+)
+def test_a_token_goes_to_its_instance_only(url: str, differs: bool) -> None:
+    """Scheme, host and port, whole."""
+    assert differs == origin_differs(url, "https://acme.my.salesforce.com")
