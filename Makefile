@@ -60,10 +60,11 @@ test: venv ## Run every test that needs neither Docker nor other packages
 test-clients: venv $(CLIENTS)/.installed ## Try the local Salesforce with clients that nobody here wrote (installs them into .build)
 	$(BIN)/python -m pytest tests/clients
 
-$(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json
+$(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json layers/client/pyproject.toml $(wildcard layers/client/salesforce_broker_client/*.py)
 	@echo 'Installing clients into $(CLIENTS) (a minute or two, once) ...'
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CLIENTS)/python
 	@$(BIN)/uv pip install --quiet --python $(CLIENTS)/python/bin/python --require-hashes -r requirements/clients.txt
+	@$(BIN)/uv pip install --quiet --python $(CLIENTS)/python/bin/python --no-deps ./layers/client
 	@mkdir -p $(CLIENTS)/npm && cp tests/clients/package.json $(CLIENTS)/npm
 	@PATH="$(CURDIR)/$(CLIENTS)/python/bin:$$PATH" npm install --prefix $(CLIENTS)/npm --silent \
 	  --no-audit --no-fund --no-package-lock --ignore-scripts
@@ -76,11 +77,12 @@ check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	PYTHONPATH=layers/broker $(BIN)/lint-imports
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint
 
 bench: venv ## Measure cold start and warm hit beside what a user would write by hand
 	PYTHONPATH=tools $(BIN)/python tools/benchmarks/lambda_runtime.py
+	$(BIN)/python tools/benchmarks/client_import.py
 
 bench-fleet: venv ## Simulate fleets: cold at once, and in steady use
 	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.fleet

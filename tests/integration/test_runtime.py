@@ -122,7 +122,7 @@ def test_a_bad_request_is_a_400(stack: LocalStack, body: str) -> None:
 
 def test_the_artifact_carries_byte_code_that_fits(built: Build) -> None:
     """A cold start compiles nothing: every module has its byte code, valid whatever the files' times are."""
-    code = built.code("TokenFunction")
+    code, caller = built.code("TokenFunction"), built.caller(ROOT)
     script = (
         "import sys, pathlib, importlib.util as u\n"
         "for root in sys.argv[1:]:\n"
@@ -132,7 +132,7 @@ def test_the_artifact_carries_byte_code_that_fits(built: Build) -> None:
         "        cached.exists() and cached.read_bytes()[:4] == u.MAGIC_NUMBER and flags == 1 or print(path, flags)\n"
     )
     missing = subprocess.run(
-        [code.python, "-c", script, code.function, *code.layers], capture_output=True, text=True, check=True
+        [code.python, "-c", script, code.function, *code.layers, *caller.layers], capture_output=True, text=True, check=True
     )
     assert "" == missing.stdout
 

@@ -34,7 +34,7 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize("name", ["TokenApiFunction", "TokenFunction", "DependenciesLayer", "BrokerLayer"])
+@pytest.mark.parametrize("name", ["TokenApiFunction", "TokenFunction", "DependenciesLayer", "BrokerLayer", "ClientLayer"])
 def test_what_users_name_is_there(name: str) -> None:
     """Logical ids that stand in commands and outputs."""
     assert name in RESOURCES

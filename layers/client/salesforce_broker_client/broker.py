@@ -48,16 +48,18 @@ class Broker:
     """Hands out tokens; safe to share between threads. Make one for a process, outside the handler.
 
     By invoke of `function_name` (name, ARN, alias), or by HTTPS at `url`; without either, by what SALESFORCE_BROKER_FUNCTION or
-    SALESFORCE_BROKER_URL in the environment name. `session`: a boto3.Session; `region`: the broker's, if it is another one.
+    SALESFORCE_BROKER_URL in the environment name. `session`: a boto3.Session; `region`: the broker's, if it is another one;
+    `timeout`: seconds for a call, where none is given with it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each has its default
         self,
         function_name: str | None = None,
         *,
         url: str | None = None,
         session: Any = None,
         region: str | None = None,
+        timeout: float = TIMEOUT_SECONDS,
         clock: Clock | None = None,
     ) -> None:
         if not function_name and not url:
@@ -69,13 +71,14 @@ class Broker:
             self._way = ByHttps(url, session=session, region=region)
         else:
             raise ValueError("Give either function_name or url, or set SALESFORCE_BROKER_FUNCTION or SALESFORCE_BROKER_URL.")
+        self._timeout = timeout
         self._clock = clock or Clock()
         self._cache = TokenCache(self._clock)
         self._users: dict[str | None, _User] = {}
         self._guard = threading.Lock()
 
     def token(
-        self, sub: str | None = None, min_ttl: int = 0, *, rejected: Token | str | None = None, timeout: float = TIMEOUT_SECONDS
+        self, sub: str | None = None, min_ttl: int = 0, *, rejected: Token | str | None = None, timeout: float | None = None
     ) -> Token:
         """Return a token for the user `sub` (default: the broker's) that lives for `min_ttl` seconds at least; BrokerError.
 
@@ -83,6 +86,7 @@ class Broker:
         that it lives, and the refusal has another cause. `timeout`: seconds for all of it, waiting for another thread included.
         """
         refused = rejected.fingerprint if isinstance(rejected, Token) else rejected
+        timeout = self._timeout if timeout is None else timeout
         ends = self._clock.monotonic() + timeout
         held = self._usable(sub, min_ttl, refused)
         if held and self._cache.fresh(held):
@@ -98,9 +102,9 @@ class Broker:
         finally:
             user.lock.release()
 
-    def identity(self, sub: str | None = None, *, timeout: float = TIMEOUT_SECONDS) -> dict[str, Any]:
+    def identity(self, sub: str | None = None, *, timeout: float | None = None) -> dict[str, Any]:
         """Return what Salesforce says of whose the token is (user, org, e-mail ...); BrokerError."""
-        found = self._way.call("identity", {"sub": sub} if sub else {}, timeout)
+        found = self._way.call("identity", {"sub": sub} if sub else {}, self._timeout if timeout is None else timeout)
         if "user_id" not in found:
             raise AnswerInvalid("The broker's answer names no user.")
         return found

@@ -12,7 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from salesforce_broker_client import AccessDenied, Broker, BrokerError, BrokerUnreachable, SalesforceRefused, Token
 from salesforce_broker_client.broker import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
 from salesforce_broker_client.cache import MARGIN_SECONDS
-from tests.unit.client.conftest import Caller, Start, answer, raised
+from tests.unit.client.conftest import Caller, FakeLambda, Start, answer, raised
 
 A, B = answer("00D!first"), answer("00D!second")
 DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
@@ -193,6 +193,9 @@ def test_the_callers_deadline_is_the_calls(start: Start) -> None:
     caller = start(A)
     caller.broker.token(timeout=3)
     assert [1.5] == caller.lambda_.read_timeouts
+    hasty = Broker("broker", session=FakeLambda(A), timeout=2)
+    hasty.token()
+    assert [1.0] == hasty._way._session.read_timeouts  # noqa: SLF001  the fake that was given
     caller = start(A)
     inside, go = threading.Event(), threading.Event()
     caller.lambda_.before_answer = lambda: pause(inside, go)
