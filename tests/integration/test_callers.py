@@ -28,6 +28,7 @@ from salesforce_broker_client import (
     Broker,
     BrokerAuth,
     BrokerUnreachable,
+    CallDenied,
     SalesforceAuth,
     SalesforceHttpxAuth,
     SalesforceRefused,
@@ -259,6 +260,21 @@ def test_a_request_over_https_is_signed(callers: Callers) -> None:
     assert re.match(r"AWS4-HMAC-SHA256 Credential=\S+/eu-west-1/execute-api/aws4_request, ", headers["Authorization"])
     other = way._signed("POST", "https://broker.example/token", b"{}")  # noqa: SLF001
     assert f"/{callers.environment['AWS_DEFAULT_REGION']}/execute-api/" in other["Authorization"]
+
+
+def test_https_hands_out_tokens_and_identities(callers: Callers) -> None:
+    """The same answers as by invoke."""
+    broker = Broker(url=callers.stack.gateway().url, region="eu-central-1")
+    assert broker.token().access_token == callers.broker().token().access_token
+    assert OTHER_USERNAME == broker.identity(OTHER_USERNAME)["username"]
+
+
+def test_https_without_credentials_is_a_named_error(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one of botocore's."""
+    broker = Broker(url=callers.stack.gateway().url)
+    monkeypatch.setenv("AWS_PROFILE", "there-is-none")
+    with pytest.raises(CallDenied):
+        broker.token()
 
 
 def shell(callers: Callers, *words: str) -> subprocess.CompletedProcess[str]:

@@ -167,3 +167,9 @@ def of_answer(body: Mapping[str, Any]) -> BrokerError:
         retry_after=float(after) if isinstance(after, int | float) else None,
         request_id=str(body.get("request_id") or ""),
     )
+
+
+def cannot_be_made(reason: str) -> CallDenied:
+    """Return the exception for a call that this side cannot make; `reason`: the name of what botocore lacks."""
+    hint = "Credentials and a region come from the environment, a profile, or `session` and `region`."
+    return CallDenied(f"The call cannot be made: {reason}.", hint=hint)

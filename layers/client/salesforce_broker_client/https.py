@@ -62,15 +62,18 @@ class ByHttps:
         import botocore.session  # noqa: PLC0415
         from botocore.auth import SigV4Auth  # noqa: PLC0415
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-        session = self._session or botocore.session.get_session()
-        self._session = session
-        credentials = session.get_credentials()
-        region = self._region or _region_of(url) or _region_of_session(session)
-        if credentials is None or not region:
-            raise errors.CallDenied("There are no AWS credentials, or there is no region.", hint="Give `session` and `region`.")
         request = AWSRequest(method, url, data=body, headers={"Content-Type": "application/json"} if body else {})
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        try:
+            self._session = self._session or botocore.session.get_session()
+            credentials = self._session.get_credentials()
+            region = self._region or _region_of(url) or _region_of_session(self._session)
+            if credentials is None or not region:
+                raise errors.cannot_be_made("NoCredentials" if credentials is None else "NoRegion")
+            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        except BotoCoreError as error:
+            raise errors.cannot_be_made(type(error).__name__) from error
         return dict(request.headers.items())
 
 

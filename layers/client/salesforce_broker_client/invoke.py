@@ -5,8 +5,9 @@ Owns the call and what its failures mean. Does not keep anything (see `broker`).
 
 from __future__ import annotations
 
-import functools
 import json
+import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 from salesforce_broker_client import errors
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2.0
 """At most, of a call's time."""
+
+SHORTEST_SECONDS, FORGIVEN_SECONDS = 0.2, 0.01
 
 THROTTLED = {"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException", "ConcurrentInvocationLimitExceeded"}
 BUSY = {"ServiceException", "ResourceNotReadyException", "InternalFailure", "ServiceUnavailable"}
@@ -29,11 +32,14 @@ class ByInvoke:
         self._function_name = function_name
         self._session = session
         self._region = region
+        self._clients: dict[float, Any] = {}
+        # boto3's sessions make clients for one thread at a time.
+        self._making = threading.Lock()
 
     def call(self, action: str, fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Ask for "token" or "identity"; return the answer's JSON object; BrokerError."""
         botocore_errors = _botocore_errors()
-        client = self._client(max(round(seconds, 1), 0.1))
+        client = self._client(seconds)
         try:
             answer = client.invoke(FunctionName=self._function_name, Payload=json.dumps({"action": action, **fields}).encode())
             content = answer["Payload"].read()
@@ -42,7 +48,7 @@ class ByInvoke:
         except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
             raise errors.BrokerUnreachable("Lambda did not answer in time.") from error
         except botocore_errors.BotoCoreError as error:
-            raise _misconfigured(error) from error
+            raise errors.cannot_be_made(type(error).__name__) from error
         body = _object(content)
         if "FunctionError" not in answer:
             return body
@@ -55,15 +61,20 @@ class ByInvoke:
             "The broker's function ended without an answer.", hint=f"See its log for {kind or 'the reason'}."
         )
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019  lives as long as the broker that owns it
     def _client(self, seconds: float) -> Any:
         """Return a client whose calls end in time: botocore knows no time-out of one call."""
         import boto3  # noqa: PLC0415  a Lambda that never needs a token need not wait for it
         from botocore.config import Config  # noqa: PLC0415
 
-        connect = min(CONNECT_SECONDS, seconds / 2)
-        config = Config(connect_timeout=connect, read_timeout=seconds - connect, retries={"total_max_attempts": 1})
-        return (self._session or boto3).client("lambda", region_name=self._region, config=config)
+        # Half seconds, so that not every deadline makes a client; what has passed since the call began is forgiven.
+        seconds = max(math.floor((seconds + FORGIVEN_SECONDS) * 2) / 2, SHORTEST_SECONDS)
+        with self._making:
+            if seconds not in self._clients:
+                connect = min(CONNECT_SECONDS, seconds / 2)
+                config = Config(connect_timeout=connect, read_timeout=seconds - connect, retries={"total_max_attempts": 1})
+                made = (self._session or boto3).client("lambda", region_name=self._region, config=config)
+                self._clients[seconds] = made
+            return self._clients[seconds]
 
 
 def _botocore_errors() -> ModuleType:
@@ -81,11 +92,6 @@ def _refused(code: str) -> errors.BrokerError:
         return errors.BrokerUnreachable(f"Lambda failed: {code}.")
     hint = "The caller needs lambda:InvokeFunction on the broker's function (stack output TokenFunctionArn)."
     return errors.CallDenied(f"Lambda refused the call: {code}.", hint=hint)
-
-
-def _misconfigured(error: Exception) -> errors.BrokerError:
-    hint = "Credentials and a region come from the environment, a profile, or `session` and `region`."
-    return errors.CallDenied(f"The call cannot be made: {type(error).__name__}.", hint=hint)
 
 
 def _object(content: bytes) -> dict[str, Any]:
