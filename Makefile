@@ -22,7 +22,7 @@ export AWS_DEFAULT_REGION ?= eu-central-1
 STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run serve build test test-clients check bench bench-fleet lock lock-check clean
+.PHONY: help venv run serve build test test-clients test-system check bench bench-fleet lock lock-check clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -69,6 +69,9 @@ $(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json layer
 	@PATH="$(CURDIR)/$(CLIENTS)/python/bin:$$PATH" npm install --prefix $(CLIENTS)/npm --silent \
 	  --no-audit --no-fund --no-package-lock --ignore-scripts
 	@touch $@
+
+test-system: venv ## Try `sam local` in Docker; skipped where there is no Docker, or no base image for Lambda
+	$(BIN)/python -m pytest tests/system
 
 check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/ruff check

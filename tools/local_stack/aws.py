@@ -21,14 +21,17 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 class LocalAws:
     """A moto server on a free loopback port, while the `with` block lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, host: str = "127.0.0.1", public_host: str = "") -> None:
+        """`public_host`: what functions in a container call `host`."""
+        self._public_host = public_host or host
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
 
     def __enter__(self) -> Self:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
+        self._public_url = f"http://{self._public_host}:{port}"
         # moto's state is the process's: begin with an empty account, whoever used it before.
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset", method="POST"), timeout=60).close()
         return self
@@ -50,4 +53,4 @@ class LocalAws:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables that lead an AWS SDK here."""
-        return {**CREDENTIALS, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
+        return {**CREDENTIALS, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self._public_url}

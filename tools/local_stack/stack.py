@@ -26,16 +26,21 @@ OTHER_USERNAME = "orders@acme.example"
 class LocalStack:
     """A deployed stack's parts on this machine, while the `with` block lasts."""
 
-    def __init__(self, built: Build) -> None:
+    def __init__(self, built: Build, *, host: str = "127.0.0.1", public_host: str = "") -> None:
+        """`host`: where AWS and Salesforce listen; `public_host`: what functions in a container call it."""
         self._built = built
+        self._host = host
+        self._public_host = public_host
         self._ends = contextlib.ExitStack()
         self._environments: list[LambdaRuntime] = []
         self.key = key_material.make()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
-            self.aws = starting.enter_context(LocalAws())
-            self.salesforce = starting.enter_context(LocalSalesforce(World.default(self.key.certificate)))
+            self.aws = starting.enter_context(LocalAws(host=self._host, public_host=self._public_host))
+            world = World.default(self.key.certificate)
+            salesforce = LocalSalesforce(world, host=self._host, public_host=self._public_host)
+            self.salesforce = starting.enter_context(salesforce)
             secret = {"client_id": DEFAULT_CONSUMER_KEY, "private_key": self.key.private_key}
             secrets = self.aws.client("secretsmanager")
             self.secret_arn = secrets.create_secret(Name="signing-key", SecretString=json.dumps(secret))["ARN"]
