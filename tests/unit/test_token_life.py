@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -23,6 +22,7 @@ from salesforce_broker.signing_key import RECHECK_SECONDS
 from salesforce_broker.transport import Reply
 from tests.support import builders, keys
 from tests.support.builders import refusal, reply
+from tests.support.threads import together
 from tests.unit.conftest import Script, Stage
 from tests.unit.test_broker import issue
 
@@ -31,23 +31,6 @@ ALIVE = reply({"username": builders.USERNAME})
 DEAD = reply(b"Bad_OAuth_Token", status=403)
 NO_SCOPE = reply(b"Missing_OAuth_Token", status=403)
 DOWN = SalesforceBusy("down")
-
-
-def together(count: int, call: Callable[[], IssuedToken]) -> list[IssuedToken]:
-    """Call from that many threads at once."""
-    start = threading.Barrier(count)
-    answers: list[IssuedToken] = []
-
-    def ask() -> None:
-        start.wait()
-        answers.append(call())
-
-    threads = [threading.Thread(target=ask) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
 
 
 def fails(broker: TokenBroker, kind: type[SalesforceError], times: int = 1) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -12,27 +11,11 @@ from botocore.exceptions import ReadTimeoutError
 from salesforce_broker_client import AccessDenied, Broker, BrokerError, BrokerUnreachable, SalesforceRefused, Token
 from salesforce_broker_client.broker import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
 from salesforce_broker_client.cache import MARGIN_SECONDS
+from tests.support.threads import together
 from tests.unit.client.conftest import Caller, FakeLambda, Start, answer, raised
 
 A, B = answer("00D!first"), answer("00D!second")
 DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
-
-
-def together(count: int, call: Any) -> list[Token]:
-    """Call from that many threads at once."""
-    begin = threading.Barrier(count)
-    tokens: list[Token] = []
-
-    def ask() -> None:
-        begin.wait()
-        tokens.append(call())
-
-    threads = [threading.Thread(target=ask) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return tokens
 
 
 def pause(inside: threading.Event, go: threading.Event) -> None:
