@@ -11,10 +11,18 @@ import pytest
 
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from local_stack.salesforce.world import User
-from salesforce_broker.errors import AccessDenied, AppRefused, BrokerError, InvalidRequest, SigningKeyUnusable
+from salesforce_broker import observability
+from salesforce_broker.errors import (
+    AccessDenied,
+    AppRefused,
+    BrokerError,
+    InvalidRequest,
+    SigningKeyUnusable,
+    UserRefused,
+)
 from tests.integration.conftest import OTHER_USERNAME, PREFIX, Account
 from tests.support import keys
-from tests.support.events import api_event, event_file
+from tests.support.events import Context, api_event, event_file
 
 
 def test_a_token_is_minted_then_held_then_shared(account: Account) -> None:
@@ -292,15 +300,76 @@ def test_nothing_secret_is_said_at_any_level(
     assert not [needle for needle in [*tokens, *key_lines, "eyJhbGciOi", "s3cret"] if needle in said]
 
 
-def test_each_token_leaves_a_line_about_itself(account: Account, log: io.StringIO) -> None:
-    """Who asked, for whom, from where it came, its fingerprint and its end."""
-    _, body = account.call(event_file("api-token"))
+@pytest.mark.parametrize("level", ["INFO", "ERROR"])
+def test_each_token_leaves_a_line_about_itself(account: Account, log: io.StringIO, level: str) -> None:
+    """Who asked, for whom, from where it came, its fingerprint and its end; whatever the level of the log."""
+    observability.logger.setLevel(level)
+    try:
+        _, body = account.call(event_file("api-token"))
+    finally:
+        observability.logger.setLevel("INFO")
     lines = [json.loads(line) for line in log.getvalue().splitlines() if "token issued" in line]
     assert 1 == len(lines)
     assert {
         "caller": "arn:aws:sts::123456789012:assumed-role/orders-service/orders",
+        "door": "api",
+        "function_request_id": Context.aws_request_id,
+        "outcome": "issued",
         "subject": DEFAULT_USERNAME,
         "source": "salesforce",
         "fingerprint": body["fingerprint"],
         "expires_at": body["expires_at"],
     }.items() <= lines[0].items()
+
+
+def test_each_refusal_leaves_a_line_too(account: Account, log: io.StringIO) -> None:
+    """The caller's, and Salesforce's: who, for whom, why."""
+    account.invoke({})
+    with pytest.raises(AccessDenied):
+        account.invoke({"sub": "nobody@acme.example"})
+    account.salesforce.user(DEFAULT_USERNAME).state = "locked"
+    account.salesforce.sessions.end()
+    account.parameters.delete_parameter(Name=account.parameters.describe_parameters()["Parameters"][0]["Name"])
+    with pytest.raises(UserRefused):
+        account.invoke({"min_ttl": 0})
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if '"message":"token ' in line]
+    assert [
+        ("token issued", DEFAULT_USERNAME, "issued"),
+        ("token refused", "nobody@acme.example", "access_denied"),
+        ("token refused", DEFAULT_USERNAME, "salesforce_user"),
+    ] == [(line["message"], line["subject"], line["outcome"]) for line in lines]
+    assert {("invoke", Context.invoked_function_arn)} == {(line["door"], line["caller"]) for line in lines}
+
+
+def test_what_cannot_be_written_down_is_not_handed_out(account: Account, log: io.StringIO) -> None:
+    """No line, no token: neither from Salesforce nor from memory."""
+    door = account.open("token_api")
+    assert 200 == account.call(event_file("api-token"), door=door)[0]
+    log.close()
+    status, body = account.call(event_file("api-token"), door=door)
+    assert (500, "internal_error") == (status, body["error"])
+
+
+def test_a_grant_is_for_its_caller_only(account: Account) -> None:
+    """By the role that API Gateway reports, and by the alias that Lambda reports; nothing in the payload changes either."""
+    account.set(
+        ALLOWED_SUBJECTS="",
+        SUBJECT_GRANTS=json.dumps(
+            {
+                "arn:aws:iam::123456789012:role/orders-*": [OTHER_USERNAME],
+                "arn:aws:lambda:eu-central-1:123456789012:function:broker:live": ["locked@acme.example"],
+            }
+        ),
+    )
+    body = json.dumps({"sub": OTHER_USERNAME})
+    other = api_event(body=body)
+    for role, status in (("billing/orders-eu", 403), ("orders-eu/session", 200)):
+        other["requestContext"]["identity"]["userArn"] = f"arn:aws:sts::123456789012:assumed-role/{role}"
+        assert status == account.call(other)[0]
+    with pytest.raises(AccessDenied):
+        account.invoke({"sub": OTHER_USERNAME})
+    with pytest.raises(UserRefused):  # granted, and refused by Salesforce
+        account.invoke({"sub": "locked@acme.example"})
+    forged = {"sub": OTHER_USERNAME, "requestContext": other["requestContext"]}
+    with pytest.raises(InvalidRequest):
+        account.invoke(forged)

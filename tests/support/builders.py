@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from salesforce_broker.access_token import AccessToken
+from salesforce_broker.grants import Grants
 from salesforce_broker.request import Action, TokenRequest
 from salesforce_broker.settings import Settings
 from salesforce_broker.transport import Reply
@@ -37,6 +38,7 @@ def settings(**changes: Any) -> Settings:
         "username": USERNAME,
         "client_id": "",
         "allowed_subjects": frozenset({OTHER_USERNAME}),
+        "subject_grants": Grants(),
         "token_lifetime_seconds": 900,
         "token_cache_prefix": "/broker/tokens",
         "token_cache_kms_key_id": "",
@@ -87,6 +89,7 @@ def token(**changes: Any) -> AccessToken:
 def asked(**changes: Any) -> TokenRequest:
     """Return a request for the default user's token, with `changes`."""
     given: dict[str, Any] = {
+        "door": "api",
         "action": Action.TOKEN,
         "caller": "arn:aws:iam::123456789012:role/orders",
         "seconds_left": 20,

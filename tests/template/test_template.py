@@ -51,6 +51,11 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(name: str) -> None:
     assert [{"Fn::GetAtt": [f"{name}LogGroup", "Arn"]}] == [statement["Resource"] for statement in writes]
 
 
+def test_no_log_level_drops_the_audit_lines() -> None:
+    """Lambda drops JSON lines below the level; they are INFO."""
+    assert {"DEBUG", "INFO"} == set(TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"])
+
+
 @pytest.mark.parametrize("name", list(FUNCTIONS))
 def test_each_function_is_a_door_that_exists(name: str) -> None:
     """Its folder has the handler, and a makefile with its target."""

@@ -40,6 +40,8 @@ def test_audience_and_login_url_are_separate() -> None:
         ("ALLOWED_SUBJECTS", "a@b.c, d@e.f"),
         ("ALLOWED_SUBJECTS", "a@b.c,"),
         ("ALLOWED_SUBJECTS", "*"),
+        ("SUBJECT_GRANTS", "{}}"),
+        ("SUBJECT_GRANTS", '{"*": ["a@b.c"]}'),
         ("TOKEN_LIFETIME_SECONDS", "15m"),
         ("TOKEN_LIFETIME_SECONDS", "0"),
         ("TOKEN_LIFETIME_SECONDS", "-900"),

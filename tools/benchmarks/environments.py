@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 import time
+from unittest import mock
 
 from salesforce_broker import observability, settings, wiring
 from salesforce_broker.answer import IssuedToken
@@ -24,6 +25,8 @@ FUNCTION_SECONDS = 20
 def main() -> None:
     """Serve as `argv[1]` environments."""
     observability.logger.setLevel(logging.CRITICAL)
+    # Its lines would stand between the answers.
+    mock.patch.object(observability, "audit").start()
     brokers = [wiring.build(settings.load(), clock=Clock()) for _ in range(int(sys.argv[1]))]
     for broker in brokers:
         broker.warm()
@@ -34,7 +37,7 @@ def main() -> None:
     def ask(number: int) -> None:
         began = time.monotonic()
         try:
-            issued = brokers[number].answer(TokenRequest(Action.TOKEN, "fleet", FUNCTION_SECONDS))
+            issued = brokers[number].answer(TokenRequest("invoke", Action.TOKEN, "fleet", FUNCTION_SECONDS))
             assert isinstance(issued, IssuedToken)
             answer: dict[str, object] = {"source": issued.source.value, "fingerprint": issued.token.fingerprint}
         except BrokerError as error:

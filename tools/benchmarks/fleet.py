@@ -195,8 +195,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
     observability.logger.setLevel(logging.CRITICAL)
-    # Metrics are flushed at the end of an invocation, or all 100: here nothing is invoked.
-    with mock.patch.object(observability, "count", lambda _name: None):  # noqa: PT008  a Mock would keep every call
+    # Metrics are flushed at the end of an invocation, or all 100: here nothing is invoked. A Mock would keep every call.
+    silent = mock.patch.multiple(observability, count=lambda _name: None, audit=lambda _event, **_fields: None)
+    with silent:
         holds = [
             cold_burst(given.processes, given.each),
             steady(given.environments, 100, given.lifetimes, given.seed),

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from salesforce_broker.errors import AccessDenied, InvalidRequest
+from salesforce_broker.grants import Grants
 
 
-def check(subject: str | None, *, default: str, allowed: Collection[str]) -> str:
-    """Return the subject to log in as; raise AccessDenied unless it is the default or one of `allowed`.
+def check(subject: str | None, caller: str, *, default: str, allowed: Collection[str], grants: Grants) -> str:
+    """Return the subject to log in as; AccessDenied unless everybody, or the caller (an ARN), may have it.
 
-    Compared exactly as given: no case folding, no trimming, so that what was allowed is what is signed.
+    Everybody may have the default and what is `allowed`. Compared exactly as given: no case folding, no trimming, so that
+    what was allowed is what is signed.
     """
     if subject is None:
         if not default:
@@ -23,9 +25,10 @@ def check(subject: str | None, *, default: str, allowed: Collection[str]) -> str
                 hint="Send the Salesforce username as 'sub', or set SALESFORCE_USERNAME.",
             )
         return default
-    if subject != default and subject not in allowed:
+    if subject != default and subject not in allowed and not grants.allow(caller, subject):
         raise AccessDenied(
-            "This broker does not hand out tokens for that 'sub'.",
-            hint="Add the exact username to ALLOWED_SUBJECTS (template parameter AllowedSubjects).",
+            "This broker does not hand out tokens for that 'sub' to this caller.",
+            hint="Add the exact username to ALLOWED_SUBJECTS for everybody, or to SUBJECT_GRANTS for the caller"
+            " (template parameters AllowedSubjects and SubjectGrants).",
         )
     return subject

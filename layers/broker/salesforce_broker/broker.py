@@ -19,6 +19,7 @@ from salesforce_broker.answer import Answer, Health, IssuedToken, Outcome, Sourc
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.election import Election
 from salesforce_broker.errors import (
+    BrokerError,
     MinTtlUnsatisfiable,
     SalesforceBusy,
     SalesforceError,
@@ -78,7 +79,7 @@ class TokenBroker:
         """Answer a request; raise a BrokerError where there is no answer."""
         if asked.action is Action.HEALTH:
             return Health(__version__)
-        observability.logger.append_keys(caller=asked.caller, action=asked.action.value)
+        observability.logger.append_keys(caller=asked.caller, door=asked.door, action=asked.action.value)
         deadline = self._clock.deadline(asked.seconds_left - ANSWER_SECONDS)
         if asked.action is Action.IDENTITY:
             return self._owner(asked, deadline)
@@ -94,23 +95,39 @@ class TokenBroker:
             return TokenOwner(self._salesforce.identity(issued.token, deadline), issued)
 
     def _issue(self, asked: TokenRequest, deadline: Deadline) -> IssuedToken:
-        """Find or mint a token that serves the request, and leave a line about it in the log."""
-        subject = access.check(asked.subject, default=self._settings.username, allowed=self._settings.allowed_subjects)
-        observability.logger.append_keys(subject=subject)
-        if asked.min_ttl >= self._settings.token_lifetime_seconds:
-            raise _too_long(asked.min_ttl)
-        issued = self._find(asked, subject, deadline)
-        if issued.token.seconds_left(issued.now) < asked.min_ttl:
-            raise _too_long(asked.min_ttl)
+        """Answer with a token or an error, and write down which: without that line no token leaves."""
+        try:
+            issued = self._decide(asked, deadline)
+        except BrokerError as error:
+            observability.audit("token refused", subject=asked.subject or self._settings.username, outcome=error.code)
+            raise
         observability.count(f"TokenIssued.{issued.source.value}")
-        observability.logger.info(
+        observability.audit(
             "token issued",
+            subject=asked.subject or self._settings.username,
             source=issued.source.value,
             outcome=issued.outcome.value,
             degraded=issued.degraded,
             fingerprint=issued.token.fingerprint,
             expires_at=issued.token.expires_at,
         )
+        return issued
+
+    def _decide(self, asked: TokenRequest, deadline: Deadline) -> IssuedToken:
+        """Check who may have what, and find or mint a token that serves the request."""
+        given = self._settings
+        subject = access.check(
+            asked.subject,
+            asked.caller,
+            default=given.username,
+            allowed=given.allowed_subjects,
+            grants=given.subject_grants,
+        )
+        if asked.min_ttl >= given.token_lifetime_seconds:
+            raise _too_long(asked.min_ttl)
+        issued = self._find(asked, subject, deadline)
+        if issued.token.seconds_left(issued.now) < asked.min_ttl:
+            raise _too_long(asked.min_ttl)
         return issued
 
     def _find(self, asked: TokenRequest, subject: str, deadline: Deadline) -> IssuedToken:

@@ -39,6 +39,19 @@ def count(name: str) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
 
 
+def audit(event: str, **fields: object) -> None:
+    """Write one line about a decision: who asked (door, caller), for whom, and what became of it.
+
+    At any log level; and unlike a log line, which nobody misses, it raises where it cannot be written.
+    """
+    handler = logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    record = logging.LogRecord(SERVICE, logging.INFO, "audit", 0, event, None, None)
+    record.__dict__.update(fields)
+    handler.stream.write(handler.format(record) + handler.terminator)
+    handler.stream.flush()
+
+
 def report(error: Exception) -> None:
     """Log a failed request once, where it leaves the broker.
 

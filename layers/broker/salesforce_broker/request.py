@@ -39,8 +39,12 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """One request: `caller` is the principal as AWS reports it, `seconds_left` the time in which to answer."""
+    """One request: `caller` is the principal as AWS reports it, `seconds_left` the time in which to answer.
 
+    `door`: "api" or "invoke".
+    """
+
+    door: str
     action: Action
     caller: str
     seconds_left: float
@@ -82,7 +86,7 @@ def from_api_gateway(event: Mapping[str, Any], context: LambdaContext) -> TokenR
         _refuse_unknown(fields, known=("sub",) if action is Action.IDENTITY else ())
     identity = (event.get("requestContext") or {}).get("identity") or {}
     seconds_left = min(context.get_remaining_time_in_millis() / 1000, API_GATEWAY_SECONDS)
-    return _request(action, fields, caller=str(identity.get("userArn") or ""), seconds_left=seconds_left)
+    return _request("api", action, fields, caller=str(identity.get("userArn") or ""), seconds_left=seconds_left)
 
 
 def from_invoke(payload: object, context: LambdaContext) -> TokenRequest:
@@ -95,10 +99,10 @@ def from_invoke(payload: object, context: LambdaContext) -> TokenRequest:
     if action not in (Action.TOKEN.value, Action.IDENTITY.value):
         raise InvalidRequest("The field 'action' is neither 'token' nor 'identity'.")
     seconds_left = context.get_remaining_time_in_millis() / 1000
-    return _request(Action(action), fields, caller=context.invoked_function_arn, seconds_left=seconds_left)
+    return _request("invoke", Action(action), fields, caller=context.invoked_function_arn, seconds_left=seconds_left)
 
 
-def _request(action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:
+def _request(door: str, action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:
     """Check the fields, whatever door they came through."""
     subject = fields.get("sub")
     if subject is not None and not (isinstance(subject, str) and USERNAME.fullmatch(subject)):
@@ -115,7 +119,7 @@ def _request(action: Action, fields: Mapping[str, Any], *, caller: str, seconds_
             "The field 'rejected' is not a fingerprint.",
             hint="Send the 16 hex digits of 'fingerprint' in the answer whose token Salesforce refused.",
         )
-    return TokenRequest(action, caller, seconds_left, subject, min_ttl, rejected)
+    return TokenRequest(door, action, caller, seconds_left, subject, min_ttl, rejected)
 
 
 def _query(event: Mapping[str, Any]) -> dict[str, str]:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from salesforce_broker import grants
 from salesforce_broker.errors import SettingsInvalid
+from salesforce_broker.grants import Grants
 
 DEFAULT_TOKEN_LIFETIME_SECONDS = 900
 """The shortest session time-out that Salesforce lets an admin set: believed when nothing better is known."""
@@ -60,6 +62,7 @@ class Settings:
     username: str
     client_id: str
     allowed_subjects: frozenset[str]
+    subject_grants: Grants
     token_lifetime_seconds: int
     token_cache_prefix: str
     token_cache_kms_key_id: str
@@ -81,6 +84,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         username=_username(environment),
         client_id=environment.get("SALESFORCE_CLIENT_ID", ""),
         allowed_subjects=_allowed_subjects(environment),
+        subject_grants=_subject_grants(environment),
         token_lifetime_seconds=_token_lifetime(environment),
         token_cache_prefix=_token_cache_prefix(environment),
         token_cache_kms_key_id=environment.get("TOKEN_CACHE_KMS_KEY_ID", ""),
@@ -168,6 +172,16 @@ def _allowed_subjects(environment: Mapping[str, str]) -> frozenset[str]:
                 hint="Give usernames separated by commas, without spaces.",
             )
     return frozenset(subjects)
+
+
+def _subject_grants(environment: Mapping[str, str]) -> Grants:
+    try:
+        return grants.parse(environment.get("SUBJECT_GRANTS", ""), is_subject=USERNAME.fullmatch)
+    except grants.Malformed as malformed:
+        raise SettingsInvalid(
+            f"SUBJECT_GRANTS {malformed}.",
+            hint='Give {"arn:aws:iam::123456789012:role/orders-*": ["orders@acme.example"]}; * only at the end of a name.',
+        ) from None
 
 
 def _token_lifetime(environment: Mapping[str, str]) -> int:
