@@ -43,6 +43,7 @@ def settings(**changes: Any) -> Settings:
         "token_cache_prefix": "/broker/tokens",
         "token_cache_kms_key_id": "",
         "token_cache_tier": "Standard",
+        "certificate_parameter": "",
     }
     return Settings(**given | changes)
 

@@ -34,6 +34,7 @@ EVENTS: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
     "invoke-identity": ("TokenFunction", lambda answer: answer["username"] == DEFAULT_USERNAME),
     "api-token": ("TokenApiFunction", lambda answer: answer["statusCode"] == 200),
     "api-jwtauth": ("TokenApiFunction", lambda answer: answer["statusCode"] == 200),
+    "rotate-key": ("RotateKeyFunction", lambda answer: answer["stage"] == "AWSPENDING"),
     "api-health": ("TokenApiFunction", lambda answer: answer["statusCode"] == 200),
 }
 
@@ -63,7 +64,9 @@ class SamLocal:
         self._template.write_text(template.replace("      Variables:\n", "      Variables:\n        AWS_ENDPOINT_URL: ''\n", 1))
         self._variables = folder / "env.json"
         variables = stack.variables() | {"TOKEN_CACHE_PREFIX": ""}
-        self._variables.write_text(json.dumps({"TokenFunction": variables, "TokenApiFunction": variables}))
+        self._variables.write_text(
+            json.dumps(dict.fromkeys(("TokenFunction", "TokenApiFunction", "RotateKeyFunction"), variables))
+        )
 
     def command(self, *words: str) -> list[str]:
         """Return a `sam local` command."""

@@ -34,7 +34,9 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize("name", ["TokenApiFunction", "TokenFunction", "DependenciesLayer", "BrokerLayer", "ClientLayer"])
+@pytest.mark.parametrize(
+    "name", ["TokenApiFunction", "TokenFunction", "DependenciesLayer", "RotateKeyFunction", "BrokerLayer", "ClientLayer"]
+)
 def test_what_users_name_is_there(name: str) -> None:
     """Logical ids that stand in commands and outputs."""
     assert name in RESOURCES
@@ -73,13 +75,23 @@ def test_no_statement_is_wider_than_its_purpose(role: str, statement: dict[str, 
         for resource in as_list(statement["Resource"]):
             assert resource != "*"
             pattern = resource.get("Fn::Sub", "")
-            assert not pattern or re.search(r"\$\{AWS::StackName\}/tokens/\*$", pattern)
+            assert not pattern or re.search(r"\$\{AWS::StackName\}/(tokens/\*|certificate)$", pattern)
 
 
 def test_the_roles_may_do_this_and_no_more() -> None:
-    """Read the secret, read and write its own parameters, use the key, log and trace."""
-    allowed = {action for _, statement in statements() for action in as_list(statement["Action"])}
-    assert {
+    """Doors: read the secret, read and write the tokens, use the key, log and trace. Only the operator's writes the secret."""
+    allowed: dict[str, set[str]] = {}
+    for role, statement in statements():
+        allowed.setdefault(role, set()).update(as_list(statement["Action"]))
+    always = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    rotation = {"GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"}
+    assert allowed.pop("RotateKeyFunctionRole") == always | {f"secretsmanager:{action}" for action in rotation} | {
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "ssm:PutParameter",
+    }
+    assert {"TokenApiFunctionRole", "TokenFunctionRole"} == set(allowed)
+    door = always | {
         "secretsmanager:GetSecretValue",
         "ssm:GetParameters",
         "ssm:PutParameter",
@@ -87,11 +99,8 @@ def test_the_roles_may_do_this_and_no_more() -> None:
         "kms:Decrypt",
         "kms:Encrypt",
         "kms:GenerateDataKey",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "xray:PutTraceSegments",
-        "xray:PutTelemetryRecords",
-    } == allowed
+    }
+    assert [door, door] == list(allowed.values())
 
 
 def test_the_key_is_used_only_through_the_two_services() -> None:
@@ -141,7 +150,8 @@ def test_routes_of_the_template_and_of_the_door_are_the_same() -> None:
 def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:
     """What the template sets is read, and what is read is set."""
     read = set(re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(settings))) - {"SSLKEYLOGFILE"}
-    assert read == set(GLOBAL_FUNCTION["Environment"]["Variables"]) - {"RES_OPTIONS"}
+    declared = [GLOBAL_FUNCTION, *(function["Properties"] for function in FUNCTIONS.values())]
+    assert read == {name for each in declared for name in each.get("Environment", {}).get("Variables", {})} - {"RES_OPTIONS"}
 
 
 def test_no_variable_makes_a_library_talk() -> None:

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from local_stack.salesforce import DEFAULT_CONSUMER_KEY
 from local_stack.stack import OTHER_USERNAME, LocalStack
 
 API_VERSION = "65.0"
@@ -54,14 +55,39 @@ def run(stack: LocalStack, say: Say) -> None:
     owner = _get(f"{api.url}/identity")
     say(f"GET /identity                            {owner['username']}, user {owner['user_id']}")
 
+    _rotate(stack, api.url, say)
+
     searched = leaks(stack, tokens=[first["access_token"], other["access_token"]])
     say(f"\nSearched {searched:,} characters of the functions' logs: no key, no assertion, no token.")
+
+
+def _rotate(stack: LocalStack, api: str, say: Say) -> None:
+    """Change the key under the callers' hands: each of them is served by a login of its own."""
+    operator = stack.environment("RotateKeyFunction")
+    made = operator.invoke({"action": "create", "bits": 2048})
+    _insist(made["stage"] == "AWSPENDING", "the new key waits beside the one in use")
+    say(f"\nRotateKeyFunction create                 key {made['version_id'][:8]} made in AWS, its certificate published")
+    served = _serve_anew(stack, api)
+    stack.salesforce.set_certificate(DEFAULT_CONSUMER_KEY, made["certificate"])
+    served += _serve_anew(stack, api)
+    done = operator.invoke({"action": "finish"})
+    served += _serve_anew(stack, api)
+    _insist((done["stage"], done["version_id"]) == ("AWSCURRENT", made["version_id"]), "the new key is the one in use")
+    say(f"certificate uploaded, finish             key {done['version_id'][:8]} in use; {served} of 3 logins meanwhile served")
+
+
+def _serve_anew(stack: LocalStack, api: str) -> int:
+    """Kill the session and have whose token it is asked: the broker has to log in."""
+    stack.salesforce.sessions.end()
+    return int(bool(_get(f"{api}/identity")["username"]))
 
 
 def leaks(stack: LocalStack, *, tokens: Iterable[str]) -> int:
     """Search everything that the environments have written; return how much that was, raise StepFailed for a find."""
     logs = stack.logs
-    key_lines = [line for line in stack.key.private_key.splitlines() if line and not line.startswith("-----")]
+    secret = stack.aws.client("secretsmanager").get_secret_value(SecretId=stack.secret_arn)["SecretString"]
+    keys = stack.key.private_key + json.loads(secret)["private_key"]
+    key_lines = [line for line in keys.splitlines() if line and not line.startswith("-----")]
     for what, needles in {"the key": key_lines, "a token": tokens, "an assertion": ["eyJhbGciOi"]}.items():
         _insist(not any(needle in logs for needle in needles), f"{what} is not in the logs")
     return len(logs)

@@ -20,6 +20,7 @@ from local_stack.runtime import LambdaRuntime
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
 
 TOKEN_CACHE_PREFIX = "/salesforce-token-broker/local/tokens"  # noqa: S105  a path
+CERTIFICATE_PARAMETER = "/salesforce-token-broker/local/certificate"
 OTHER_USERNAME = "orders@acme.example"
 
 
@@ -66,6 +67,7 @@ class LocalStack:
             "ALLOWED_SUBJECTS": OTHER_USERNAME,
             "TOKEN_CACHE_PREFIX": TOKEN_CACHE_PREFIX,
             "TOKEN_CACHE_KMS_KEY_ID": self.data_key_arn,
+            "CERTIFICATE_PARAMETER": CERTIFICATE_PARAMETER,
         }
 
     def caller(self, folder: Path, **settings: str) -> LambdaRuntime:

@@ -61,4 +61,17 @@ class Health:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedKey:
+    """What may be known of a key: its certificate (PEM), until when (epoch seconds), and where it stands.
+
+    `stage`: "AWSPENDING" while the certificate has to be uploaded, else "AWSCURRENT".
+    """
+
+    version_id: str
+    stage: str
+    certificate: str
+    not_after: int
+
+
 Answer = IssuedToken | TokenOwner | Health

@@ -26,6 +26,14 @@ LONGEST_MIN_TTL_SECONDS = 24 * 3600
 API_GATEWAY_SECONDS = 28.5
 """API Gateway hangs up after 29 s, whatever time the function has left."""
 
+KEY_BITS = (2048, 3072, 4096)
+DEFAULT_KEY_BITS = 3072
+"""As strong as what is recommended beyond 2030."""
+
+DEFAULT_CERTIFICATE_DAYS = 825
+LONGEST_CERTIFICATE_DAYS = 3650
+"""Salesforce accepts expired ones: the end is a reminder to make another key."""
+
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 
@@ -51,6 +59,24 @@ class TokenRequest:
     subject: str | None = None
     min_ttl: int = 0
     rejected: str | None = None
+
+
+class KeyAction(enum.Enum):
+    """What an operator can have done to the key."""
+
+    CREATE = "create"
+    CERTIFICATE = "certificate"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """An operator's request. `bits` and `days`: of a key to be made, and of its certificate."""
+
+    action: KeyAction
+    seconds_left: float
+    bits: int
+    days: int
 
 
 class LambdaContext(Protocol):
@@ -100,6 +126,21 @@ def from_invoke(payload: object, context: LambdaContext) -> TokenRequest:
         raise InvalidRequest("The field 'action' is neither 'token' nor 'identity'.")
     seconds_left = context.get_remaining_time_in_millis() / 1000
     return _request("invoke", Action(action), fields, caller=context.invoked_function_arn, seconds_left=seconds_left)
+
+
+def from_operator(payload: object, context: LambdaContext) -> KeyRequest:
+    """Read the payload of an operator's invocation."""
+    actions = [each.value for each in KeyAction]
+    if not isinstance(payload, dict) or payload.get("action") not in actions:
+        raise InvalidRequest("The payload names no action.", hint=f'Send {{"action": ...}} with one of: {", ".join(actions)}.')
+    action = KeyAction(payload["action"])
+    _refuse_unknown(payload, known=("action", "bits", "days") if action is KeyAction.CREATE else ("action",))
+    bits, days = payload.get("bits", DEFAULT_KEY_BITS), payload.get("days", DEFAULT_CERTIFICATE_DAYS)
+    if bits not in KEY_BITS:
+        raise InvalidRequest(f"The field 'bits' is not one of {', '.join(map(str, KEY_BITS))}.")
+    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_CERTIFICATE_DAYS:
+        raise InvalidRequest(f"The field 'days' is not a whole number from 1 to {LONGEST_CERTIFICATE_DAYS}.")
+    return KeyRequest(action, context.get_remaining_time_in_millis() / 1000, bits, days)
 
 
 def _request(door: str, action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:

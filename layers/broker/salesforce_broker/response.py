@@ -10,7 +10,7 @@ import math
 from http import HTTPStatus
 from typing import Any
 
-from salesforce_broker.answer import Answer, Health, IssuedToken, TokenOwner
+from salesforce_broker.answer import Answer, Health, IssuedToken, PublishedKey, TokenOwner
 from salesforce_broker.errors import BrokerError, InternalError
 
 HTTP_STATUS = {
@@ -57,6 +57,18 @@ def to_invoke(answer: Answer) -> dict[str, Any]:
             return {**document, "fingerprint": issued.token.fingerprint, "expires_at": issued.token.expires_at}
         case Health(version=version):
             return {"status": "ok", "version": version}
+
+
+def to_operator(key: PublishedKey) -> dict[str, Any]:
+    """Shape what an operator is told of a key."""
+    next_step = "upload the certificate to the app, then finish" if key.stage == "AWSPENDING" else "nothing to do"
+    return {
+        "version_id": key.version_id,
+        "stage": key.stage,
+        "certificate": key.certificate,
+        "not_after": key.not_after,
+        "next": next_step,
+    }
 
 
 def to_http_error(error: Exception, request_id: str) -> dict[str, Any]:

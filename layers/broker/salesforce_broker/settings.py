@@ -67,6 +67,7 @@ class Settings:
     token_cache_prefix: str
     token_cache_kms_key_id: str
     token_cache_tier: Tier
+    certificate_parameter: str
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -89,6 +90,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         token_cache_prefix=_token_cache_prefix(environment),
         token_cache_kms_key_id=environment.get("TOKEN_CACHE_KMS_KEY_ID", ""),
         token_cache_tier=_token_cache_tier(environment),
+        certificate_parameter=environment.get("CERTIFICATE_PARAMETER", ""),
     )
 
 

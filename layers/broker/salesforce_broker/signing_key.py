@@ -1,4 +1,4 @@
-"""The private key: AWS Secrets Manager -> SigningKey. The only room that touches the secret.
+"""The private key: AWS Secrets Manager -> SigningKey. The only room that reads it to sign tokens (`rotation` makes it).
 
 Owns fetching, parsing and holding the key in memory. Does not sign (see `assertion`). A key that could not be read or used
 is never remembered: the next call looks again, so that a mended secret heals without a deployment.

@@ -14,6 +14,7 @@ from botocore.config import Config
 from salesforce_broker import __version__, observability, settings
 from salesforce_broker.broker import TokenBroker
 from salesforce_broker.clock import Clock
+from salesforce_broker.rotation import KeyRotation
 from salesforce_broker.salesforce import Salesforce
 from salesforce_broker.signing_key import SigningKeySource
 from salesforce_broker.token_cache import MemoryCache, SharedCache
@@ -46,6 +47,19 @@ def cold_start() -> None:
         observability.report(error)
 
 
+@functools.cache
+def key_rotation() -> KeyRotation:
+    """Return what makes keys, built at the first call."""
+    given = settings.load()
+    return KeyRotation(
+        given,
+        secret=boto3.client("secretsmanager", config=SECRETS_MANAGER),
+        parameters=boto3.client("ssm", config=PARAMETER_STORE),
+        salesforce=_salesforce(given, Clock()),
+        clock=Clock(),
+    )
+
+
 def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
     """Build a broker with clients of its own."""
     keys = SigningKeySource(
@@ -63,18 +77,21 @@ def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
             tier=given.token_cache_tier,
             clock=clock,
         )
-    salesforce = Salesforce(
-        Transport(user_agent=f"salesforce-token-broker/{__version__}"),
-        login_url=given.login_url,
-        token_lifetime_seconds=given.token_lifetime_seconds,
-        clock=clock,
-    )
     return TokenBroker(
         given,
         keys=keys,
         memory=MemoryCache(clock),
         shared=shared,
-        salesforce=salesforce,
+        salesforce=_salesforce(given, clock),
         clock=clock,
         renewal_point=random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL),  # noqa: S311  jitter
+    )
+
+
+def _salesforce(given: settings.Settings, clock: Clock) -> Salesforce:
+    return Salesforce(
+        Transport(user_agent=f"salesforce-token-broker/{__version__}"),
+        login_url=given.login_url,
+        token_lifetime_seconds=given.token_lifetime_seconds,
+        clock=clock,
     )
