@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY
 from salesforce_broker import wiring
 from salesforce_broker.errors import AssertionRefused, InvalidRequest, SigningKeyUnavailable
-from tests.integration.conftest import Account
+from tests.integration.conftest import OTHER_USERNAME, Account
 from tests.support.events import Context
 
 CERTIFICATE_PARAMETER = "/broker/certificate"
@@ -131,6 +131,33 @@ def test_finishing_before_the_upload_changes_nothing(account: Account, born: dic
     assert before == labels(account)
     assert born["version_id"] == before["AWSCURRENT"]
     assert fresh_token(account)
+
+
+def test_a_finish_that_ended_halfway_is_finished(account: Account, born: dict[str, Any]) -> None:
+    """Between the two labels: the same action again brings it to its end."""
+    following = operate(account, "create")
+    upload(account, following["certificate"])
+    account.secrets.update_secret_version_stage(
+        SecretId=account.secret_arn,
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=following["version_id"],
+        RemoveFromVersionId=born["version_id"],
+    )
+    assert following["version_id"] == operate(account, "finish")["version_id"]
+    assert "AWSPENDING" not in labels(account)
+    assert following["version_id"] == labels(account)["AWSCURRENT"]
+
+
+def test_finishing_needs_a_user_to_try_with(account: Account, born: dict[str, Any]) -> None:
+    """The default one, else one of the allowed; none is a named mistake."""
+    del born
+    following = operate(account, "create")
+    upload(account, following["certificate"])
+    account.set(SALESFORCE_USERNAME=None, ALLOWED_SUBJECTS=None)
+    with pytest.raises(InvalidRequest, match="no user"):
+        operate(account, "finish")
+    account.set(ALLOWED_SUBJECTS=OTHER_USERNAME)
+    assert "AWSCURRENT" == operate(account, "finish")["stage"]
 
 
 def test_a_key_that_somebody_brought_is_replaced_likewise(account: Account) -> None:

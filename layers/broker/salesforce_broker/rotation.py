@@ -113,7 +113,7 @@ class KeyRotation:
             raise InvalidRequest("There is no key that waits.", hint="Make one: the action 'create'.")
         signed = assertion.mint(
             issuer=pending.client_id,
-            subject=self._settings.username,
+            subject=self._subject(),
             audience=self._settings.audience,
             key=pending.private_key,
             now=self._clock.wall(),
@@ -121,11 +121,21 @@ class KeyRotation:
         )
         self._salesforce.exchange(signed, self._clock.deadline(seconds))
         before, _ = self._text("AWSCURRENT")
-        moved = {"MoveToVersionId": pending.version_id, "RemoveFromVersionId": before}
-        self._call("update_secret_version_stage", VersionStage="AWSCURRENT", **moved)
+        if before != pending.version_id:  # else an earlier finish ended between the two
+            moved = {"MoveToVersionId": pending.version_id, "RemoveFromVersionId": before}
+            self._call("update_secret_version_stage", VersionStage="AWSCURRENT", **moved)
         self._call("update_secret_version_stage", VersionStage="AWSPENDING", RemoveFromVersionId=pending.version_id)
         observability.audit("key in use", version_id=pending.version_id, before=before)
         return self.certificate()
+
+    def _subject(self) -> str:
+        """Return a user to try the new key with."""
+        for subject in (self._settings.username, *sorted(self._settings.allowed_subjects)):
+            if subject:
+                return subject
+        raise InvalidRequest(
+            "There is no user to try the new key with.", hint="Set SALESFORCE_USERNAME (template parameter SalesforceUsername)."
+        )
 
     def _held(self, stage: str) -> SigningKey | None:
         """Return the key at a stage; None if there is none, or nothing that can sign."""
