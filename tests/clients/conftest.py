@@ -42,6 +42,7 @@ class Bench:
 
     def run(self, client: str, **changes: str) -> dict[str, Any]:
         """Have a client log in, query, create and read; return what it did, or its `error` and the error's `kind`."""
+        assert (INSTALLED / ".installed").exists(), "`make test-clients` installs the clients first"
         given = {
             "url": self.salesforce.url,
             "audience": "https://acme.my.salesforce.com",
@@ -85,30 +86,30 @@ class Bench:
         return found
 
     def _cli_run(self, given: dict[str, str]) -> dict[str, Any]:
-        """Do with the CLI what the drivers do. Its audience is the instance's address, or SF_AUDIENCE_URL."""
-        audience = given["audience"] if given["audience"] != "https://acme.my.salesforce.com" else given["url"]
+        """Do with the CLI what the drivers do. Its first audience is the instance's address, with a slash at the end."""
         app = ("--client-id", given["consumer_key"], "--jwt-key-file", given["key_file"], "--username", given["username"])
-        did = self.cli("org", "login", "jwt", *app, "--instance-url", given["url"], SF_AUDIENCE_URL=audience)
+        did = self.cli("org", "login", "jwt", *app, "--instance-url", given["url"])
         if did["status"]:
             return {"error": did["message"], "kind": did["name"]}
         at = ("--target-org", given["username"])
         query = ("data", "query", "--query", "SELECT Id, Name FROM Organization", *at)
         records = self.cli(*query)["result"]["records"]
-        made = self.cli("data", "create", "record", "--sobject", "Account", "--values", "Name='Made by a client'", *at)[
-            "result"
-        ]["id"]
+        values = ("--sobject", "Account", "--values", "Name='Made by a client'")
+        made = self.cli("data", "create", "record", *values, *at)["result"]["id"]
         read = self.cli("data", "get", "record", "--sobject", "Account", "--record-id", made, *at)["result"]["Name"]
-        if not given["kill"]:
-            return {"records": records, "read": read}
-        self.salesforce.sessions.end()
-        return {"records": records, "read": read, "after": self.cli(*query)["result"]["records"]}
+        accounts = self.cli("data", "query", "--query", "SELECT Id, Name FROM Account", *at)["result"]["records"]
+        done = {"records": records, "created": made, "read": read, "accounts": accounts}
+        if given["kill"]:
+            self.salesforce.sessions.end()
+            done["after"] = self.cli(*query)["result"]["records"]
+        return done
 
     @property
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
-            "NODE_OPTIONS": f"--no-warnings --require {DRIVERS / 'loopback_only.cjs'}",
+            "NODE_OPTIONS": f'--no-warnings --require "{DRIVERS / "loopback_only.cjs"}"',
             "NODE_CLIENTS": str(INSTALLED / "npm"),
             "SF_DISABLE_TELEMETRY": "true",
             "SF_AUTOUPDATE_DISABLE": "true",

@@ -1,6 +1,6 @@
-"""Wrong set-ups, each with the refusal that it must lead to, and how each client words a refusal.
+"""Wrong set-ups, each with the refusal that it must lead to.
 
-Owns every contact of these tests with the local Salesforce's world.
+Owns every contact of these tests with the local Salesforce's world. Does not know how a client words it (see `wording`).
 """
 
 from __future__ import annotations
@@ -49,13 +49,35 @@ def _later(bench: Bench) -> dict[str, str]:
     return {}
 
 
-def _no_logins(bench: Bench) -> dict[str, str]:
-    bench.salesforce.world.switches.logins_an_hour = 0
-    return {}
+def _other_audience(bench: Bench) -> dict[str, str]:
+    """Have each client send an audience that is not this org's, by what it makes its audience of.
+
+    Two send the address that they post to: this one the org is not known by. aiosalesforce sends the test host's for a
+    sandbox's My Domain, here to a production org.
+    """
+    return {
+        "url": bench.salesforce.url.replace("127.0.0.1", "localhost"),
+        "audience": "https://other.sandbox.my.salesforce.com",
+    }
 
 
-def _self_authorize(bench: Bench) -> dict[str, str]:
-    return _apps(permitted_users="self_authorize")(bench)
+def _fault(**fault: Any) -> Change:
+    """Have every login end with what nobody can set up."""
+
+    def change(bench: Bench) -> dict[str, str]:
+        bench.salesforce.faults.order(times=None, **fault)
+        return {}
+
+    return change
+
+
+def _switches(**changes: Any) -> Change:
+    def change(bench: Bench) -> dict[str, str]:
+        for name, value in changes.items():
+            setattr(bench.salesforce.world.switches, name, value)
+        return {}
+
+    return change
 
 
 def _at_the_login_host(bench: Bench) -> dict[str, str]:
@@ -66,7 +88,7 @@ NOT_APPROVED = ("invalid_grant", "user hasn't approved this consumer")
 
 SETUPS: dict[str, tuple[Change, str, str]] = {
     "unknown username": (_user("nobody@acme.example"), *NOT_APPROVED),
-    "no consent": (_self_authorize, *NOT_APPROVED),
+    "no consent": (_apps(permitted_users="self_authorize"), *NOT_APPROVED),
     "no permission set of the app": (
         _user("unassigned@acme.example"),
         "invalid_app_access",
@@ -78,7 +100,7 @@ SETUPS: dict[str, tuple[Change, str, str]] = {
         "External client app is not installed in this org",
     ),
     "another org's audience": (
-        lambda _: {"audience": "https://other.my.salesforce.com"},
+        _other_audience,
         "invalid_grant",
         "audience is invalid",
     ),
@@ -101,26 +123,21 @@ SETUPS: dict[str, tuple[Change, str, str]] = {
     ),
     "another key": (_other_key, "invalid_grant", "invalid assertion"),
     "expired assertion": (_later, "invalid_grant", "expired authorization code"),
-    "too many logins": (_no_logins, "rate_limit_exceeded", "login rate exceeded"),
+    "trouble at Salesforce": (_fault(kind="unknown_error"), "unknown_error", "retry your request"),
+    "a request beside another": (
+        _fault(status=400, body='{"error":"invalid_grant","error_description":"token request is already being processed"}'),
+        "invalid_grant",
+        "token request is already being processed",
+    ),
+    "too many logins": (_switches(logins_an_hour=0), "rate_limit_exceeded", "login rate exceeded"),
 }
 """A row each of the token endpoint's errors; a wrong grant type, or a GET, no client sends."""
 
-UNREACHABLE = {
-    ("aiosalesforce", "another org's audience"): "its audience is always a login host's",
-    ("salesforce-jwt-bearer-token-flow", "another org's audience"): "it posts to its audience",
-    ("Salesforce CLI", "another org's audience"): "it goes on with other audiences, of which the right one is the next",
-    ("Salesforce CLI", "expired assertion"): "its exp is in milliseconds: never in the past",
+UNREACHABLE = {("Salesforce CLI", "expired assertion"): "its exp is in milliseconds: never in the past"}
+
+ODD_ANSWERS: dict[str, Change] = {
+    "no description": lambda bench: _switches(error_descriptions=False)(bench) | {"username": "nobody@acme.example"},
+    "login limit in plain text": _switches(logins_an_hour=0, rate_limit_answer="text"),
+    "maintenance page": _fault(kind="maintenance"),
 }
-
-
-def words_of(client: str, error: str, description: str) -> list[str]:
-    """Return what a client's message holds of a refusal, in its own form."""
-    forms = {
-        "simple-salesforce": [f"Authentication failed (code: {error}): {description}"],
-        "aiosalesforce": [f"[{error}] {description}"],
-        "CumulusCI": ["Error retrieving access token: ", f'"error": "{error}"', f'"error_description": "{description}"'],
-        "jsforce": [error, description],
-        "salesforce-jwt-bearer-token-flow": [f'"error":"{error}"', f'"error_description":"{description}"'],
-        "Salesforce CLI": [description],
-    }
-    return forms[client]
+"""Refusals that are not in the form of OAuth, or not all of it."""

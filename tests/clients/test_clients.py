@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from local_stack.salesforce import DEFAULT_USERNAME
+from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from tests.clients.conftest import CLIENTS, SALESFORCE_CLI, Bench
-from tests.clients.setups import SETUPS, UNREACHABLE, words_of
+from tests.clients.setups import ODD_ANSWERS, SETUPS, UNREACHABLE
+from tests.clients.wording import ODD_WORDS, refusal_by, refusal_in
 
 RENEWS_BY_ITSELF = {"aiosalesforce", "simple-salesforce", SALESFORCE_CLI}
 """They log in again when a session has ended; the others hand its error on."""
@@ -20,6 +19,7 @@ def test_a_client_logs_in_queries_creates_and_reads(bench: Bench, client: str) -
     did = bench.run(client)
     assert "Made by a client" == did.get("read"), did
     assert [("00D0000000localEAA", "Acme")] == [(record["Id"], record["Name"]) for record in did["records"]]
+    assert [(did["created"], "Made by a client")] == [(record["Id"], record["Name"]) for record in did["accounts"]]
     login = next(entry for entry in bench.salesforce.journal if entry.subject)
     assert (200, DEFAULT_USERNAME) == (login.status, login.subject)
 
@@ -43,11 +43,33 @@ def test_a_wrong_set_up_is_told_in_the_clients_own_words(bench: Bench, client: s
     if (client, setup) in UNREACHABLE:
         pytest.skip(UNREACHABLE[client, setup])
     change, error, description = SETUPS[setup]
-    did: dict[str, Any] = bench.run(client, **change(bench))
-    assert "error" in did, did
-    for words in words_of(client, error, description):
-        assert words in did["error"]
+    did = bench.run(client, **change(bench))
+    assert refusal_by(client, error, description) == refusal_in(client, did)
     assert 0 == bench.salesforce.logins()
+
+
+@pytest.mark.parametrize("odd", list(ODD_ANSWERS))
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_answer_out_of_form_is_told_as_the_client_can(bench: Bench, client: str, odd: str) -> None:
+    """Some show it, some lose it, one breaks on it."""
+    did = bench.run(client, **ODD_ANSWERS[odd](bench))
+    kind, beginning = ODD_WORDS[odd][client]
+    assert (kind, beginning) == (did["kind"], did["error"][: len(beginning)])
+    assert 0 == bench.salesforce.logins()
+
+
+def test_simple_salesforce_knows_the_words_of_a_missing_consent(bench: Bench) -> None:
+    """It compares them literally, and advises."""
+    did = bench.run("simple-salesforce", **SETUPS["no consent"][0](bench))
+    advice = f"authorize?response_type=code&client_id={DEFAULT_CONSUMER_KEY}"
+    assert [True] == [advice in said for said in did["warnings"]]
+
+
+def test_the_cli_knows_the_word_audience(bench: Bench) -> None:
+    """It adds which audience it sent, and where to."""
+    did = bench.run(SALESFORCE_CLI, **SETUPS["another org's audience"][0](bench))
+    at = bench.salesforce.url.replace("127.0.0.1", "localhost")
+    assert f"audience is invalid  [audience={at}/ login={at}/]" in did["error"].splitlines()
 
 
 def test_the_cli_says_who_is_connected(bench: Bench) -> None:

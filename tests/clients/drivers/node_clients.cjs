@@ -8,6 +8,7 @@ const { createRequire } = require("node:module");
 // The clients are installed elsewhere: NODE_CLIENTS is the folder of their package.json.
 const load = createRequire(`${process.env.NODE_CLIENTS}/package.json`);
 const QUERY = "SELECT Id, Name FROM Organization";
+const ACCOUNTS = "SELECT Id, Name FROM Account";
 const NAME = "Made by a client";
 
 // jsforce 3: authorize() takes any grant; the assertion is signed by jsonwebtoken, as the Salesforce CLI does it.
@@ -33,7 +34,9 @@ async function flow(given) {
 async function use(connection, given) {
   const did = { records: (await connection.query(QUERY)).records };
   const account = await connection.sobject("Account").create({ Name: NAME });
+  did.created = account.id;
   did.read = (await connection.sobject("Account").retrieve(account.id)).Name;
+  did.accounts = (await connection.query(ACCOUNTS)).records;
   if (given.kill) {
     await fetch(given.kill, { method: "DELETE" });
     did.after = (await connection.query(QUERY)).records;

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 import urllib.request
 import warnings
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 QUERY = "SELECT Id, Name FROM Organization"
+ACCOUNTS = "SELECT Id, Name FROM Account"
 NAME = "Made by a client"
 
 
@@ -42,15 +44,16 @@ def simple_salesforce(given: dict[str, str]) -> dict[str, Any]:
         session=session,
     )
     did = {"records": client.query(QUERY)["records"]}
-    account = client.Account.create({"Name": NAME})["id"]
-    did["read"] = client.Account.get(account)["Name"]
+    did["created"] = client.Account.create({"Name": NAME})["id"]
+    did["read"] = client.Account.get(did["created"])["Name"]
+    did["accounts"] = client.query(ACCOUNTS)["records"]
     if kill(given):
         did["after"] = client.query(QUERY)["records"]
     return did
 
 
 def aiosalesforce(given: dict[str, str]) -> dict[str, Any]:
-    """Log in by its JwtBearerFlow, whose audience is always a login host's. It knows only My Domains: a transport leads on."""
+    """Log in by its JwtBearerFlow: its audience is a login host, chosen by the My Domain. A transport leads to loopback."""
     import httpx
     from aiosalesforce import Salesforce
     from aiosalesforce.auth import JwtBearerFlow
@@ -64,10 +67,12 @@ def aiosalesforce(given: dict[str, str]) -> dict[str, Any]:
     async def do() -> dict[str, Any]:
         auth = JwtBearerFlow(given["consumer_key"], given["username"], given["key_file"])
         async with httpx.AsyncClient(transport=ToLoopback()) as http:
-            client = Salesforce(http, "https://acme.my.salesforce.com", auth)
-            did = {"records": [record async for record in client.query(QUERY)]}
-            account = await client.sobject.create("Account", {"Name": NAME})
-            did["read"] = (await client.sobject.get("Account", account))["Name"]
+            domain = given["audience"] if ".my." in given["audience"] else "https://acme.my.salesforce.com"
+            client = Salesforce(http, domain, auth)
+            did: dict[str, Any] = {"records": [record async for record in client.query(QUERY)]}
+            did["created"] = await client.sobject.create("Account", {"Name": NAME})
+            did["read"] = (await client.sobject.get("Account", did["created"]))["Name"]
+            did["accounts"] = [record async for record in client.query(ACCOUNTS)]
             if kill(given):
                 did["after"] = [record async for record in client.query(QUERY)]
             return did
@@ -90,8 +95,9 @@ def cumulusci(given: dict[str, str]) -> dict[str, Any]:
     # It makes https of any instance URL.
     client.base_url = client.base_url.replace("https://", "http://")
     did = {"records": client.query(QUERY)["records"]}
-    account = client.restful("sobjects/Account", method="POST", json={"Name": NAME})["id"]
-    did["read"] = client.restful(f"sobjects/Account/{account}")["Name"]
+    did["created"] = client.restful("sobjects/Account", method="POST", json={"Name": NAME})["id"]
+    did["read"] = client.restful(f"sobjects/Account/{did['created']}")["Name"]
+    did["accounts"] = client.query(ACCOUNTS)["records"]
     if kill(given):
         did["after"] = client.query(QUERY)["records"]
     return did
@@ -105,15 +111,27 @@ def kill(given: dict[str, str]) -> bool:
     return bool(given["kill"])
 
 
+_find = socket.getaddrinfo
+
+
+def loopback_only(host: Any, *rest: Any, **given: Any) -> Any:
+    """Find no name but localhost: whatever goes wrong, a client must not reach a real login host."""
+    if host not in {"localhost", b"localhost", "127.0.0.1", b"127.0.0.1"}:
+        raise socket.gaierror(socket.EAI_NONAME, f"not loopback: {host}")
+    return _find(host, *rest, **given)
+
+
 def main() -> None:
-    """Run it; whatever it raises is what the test wants to see."""
-    warnings.simplefilter("ignore")
+    """Run it; whatever it raises, or warns of, is what the test wants to see."""
+    socket.getaddrinfo = loopback_only
     client = {"simple-salesforce": simple_salesforce, "aiosalesforce": aiosalesforce, "CumulusCI": cumulusci}[sys.argv[1]]
-    try:
-        did = client(json.load(sys.stdin))
-    except Exception as error:  # noqa: BLE001  any client's any error
-        did = {"error": str(error), "kind": type(error).__name__}
-    print(json.dumps(did))
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            did = client(json.load(sys.stdin))
+        except Exception as error:  # noqa: BLE001  any client's any error
+            did = {"error": str(error), "kind": type(error).__name__}
+    said = [str(warning.message) for warning in caught if warning.category is UserWarning]
+    print(json.dumps(did | {"warnings": said}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""How each client words what went wrong: its own error, word for word.
+
+Owns what is the clients' own. Does not know what went wrong (see `setups`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+CLI_SAYS = (
+    "We encountered a JSON web token error, which is likely not an issue with Salesforce CLI. "
+    "Here\N{RIGHT SINGLE QUOTATION MARK}s the error: JwtAuthError::Error authenticating with JWT.\nErrors encountered:\n"
+)
+"""A line for each pair of login host and audience that it tried follows, that of the given host first."""
+
+REFUSALS = {
+    "simple-salesforce": r"Authentication failed \(code: (?P<error>\w+)\): (?P<description>.*)",
+    "aiosalesforce": r"\[(?P<error>\w+)\] (?P<description>.*)",
+    "CumulusCI": r'Error [^{]+: \{"error": ?"(?P<error>\w+)", ?"error_description": ?"(?P<description>[^"]*)"\}',
+    "jsforce": r"(?P<error>\w+): (?P<description>.*)",
+    "salesforce-jwt-bearer-token-flow": r'\{"error":"(?P<error>\w+)","error_description":"(?P<description>[^"]*)"\}',
+    # It adds audience and host to what is about an audience, and knows nothing of the code.
+    "Salesforce CLI": re.escape(CLI_SAYS) + r"(?P<description>.*?)(  \[audience=\S+ login=\S+\])?\n(.|\n)*",
+}
+
+KINDS = {
+    "simple-salesforce": "SalesforceAuthenticationFailed",
+    "aiosalesforce": "AuthenticationError",
+    "CumulusCI": "SalesforceCredentialsException",
+    "Salesforce CLI": "JwtGrantError",
+}
+"""The class or name of its error for a refused login; the others name it by Salesforce's code."""
+
+MAINTENANCE = "<html><body><h1>Scheduled Maintenance</h1></body></html>"
+
+ODD_WORDS: dict[str, dict[str, tuple[str, str]]] = {
+    "no description": {
+        "simple-salesforce": ("SalesforceAuthenticationFailed", "Authentication failed (code: invalid_grant): "),
+        "aiosalesforce": ("AuthenticationError", '{"error": "invalid_grant"}'),
+        "CumulusCI": ("SalesforceCredentialsException", 'Error retrieving access token: {"error": "invalid_grant"}'),
+        "jsforce": ("invalid_grant", "invalid_grant: "),
+        "salesforce-jwt-bearer-token-flow": ("invalid_grant", '{"error":"invalid_grant"}'),
+        "Salesforce CLI": ("JwtGrantError", CLI_SAYS + "\n"),
+    },
+    "login limit in plain text": {
+        "simple-salesforce": ("SalesforceAuthenticationFailed", "Authentication failed (code: 400): login rate exceeded"),
+        "aiosalesforce": ("AuthenticationError", "login rate exceeded"),
+        "CumulusCI": ("SalesforceCredentialsException", "Error retrieving access token: login rate exceeded"),
+        "jsforce": ("ERROR_HTTP_400", "ERROR_HTTP_400: login rate exceeded"),
+        "salesforce-jwt-bearer-token-flow": ("SyntaxError", "SyntaxError: Unexpected token 'l'"),
+        "Salesforce CLI": ("JwtGrantError", CLI_SAYS + "login rate exceeded\n"),
+    },
+    "maintenance page": {
+        "simple-salesforce": ("SalesforceAuthenticationFailed", f"Authentication failed (code: 503): {MAINTENANCE}"),
+        "aiosalesforce": ("AuthenticationError", MAINTENANCE),
+        "CumulusCI": ("SalesforceCredentialsException", f"Error retrieving access token: {MAINTENANCE}"),
+        "jsforce": ("ERROR_HTTP_503", f"ERROR_HTTP_503: {MAINTENANCE}"),
+        "salesforce-jwt-bearer-token-flow": ("SyntaxError", "SyntaxError: Unexpected token '<'"),
+        "Salesforce CLI": ("JwtGrantError", CLI_SAYS + MAINTENANCE + "\n"),
+    },
+}
+"""The kind, and how the message begins, for answers that are not a refusal in the form of OAuth."""
+
+
+def refusal_in(client: str, did: dict[str, Any]) -> dict[str, str]:
+    """Read what a client's error says of a refusal: `kind`, `description`, and `error` where it tells the code."""
+    assert "error" in did, did
+    found = re.fullmatch(REFUSALS[client], did["error"])
+    assert found, did["error"]
+    return {"kind": did["kind"]} | found.groupdict()
+
+
+def refusal_by(client: str, error: str, description: str) -> dict[str, str]:
+    """Say what `refusal_in` must find."""
+    told = {"kind": KINDS.get(client, error), "error": error, "description": description}
+    return {name: words for name, words in told.items() if f"?P<{name}>" in REFUSALS[client] or name == "kind"}
