@@ -81,3 +81,24 @@ def test_the_cli_says_who_is_connected(bench: Bench) -> None:
         shown["instanceUrl"],
         shown["id"],
     )
+
+
+def test_the_cli_changes_and_deletes_a_record(bench: Bench) -> None:
+    """And gets the data API's own errors for what is not there."""
+    made = bench.run(SALESFORCE_CLI)["created"]
+    record = ("--sobject", "Account", "--record-id", made, "--target-org", DEFAULT_USERNAME)
+    assert bench.cli("data", "update", "record", *record, "--values", "Name=Renamed")["result"]["success"]
+    assert "Renamed" == bench.cli("data", "get", "record", *record)["result"]["Name"]
+    assert bench.cli("data", "delete", "record", *record)["result"]["success"]
+    assert "NOT_FOUND" == bench.cli("data", "get", "record", *record)["name"]
+    at = ("--target-org", DEFAULT_USERNAME)
+    wrong = bench.cli("data", "query", "--query", "SELECT Nope FROM Account", *at)
+    assert ("INVALID_FIELD", True) == (wrong["name"], "No such column 'Nope' on entity 'Account'" in wrong["message"])
+    assert "DailyApiRequests" in [limit["name"] for limit in bench.cli("org", "list", "limits", *at)["result"]]
+
+
+def test_jsforce_asks_who_it_is_and_revokes_its_token(bench: Bench) -> None:
+    """By the identity URL of the answer, and without client authentication."""
+    did = bench.run("jsforce")
+    assert (DEFAULT_USERNAME, "INVALID_SESSION_ID: Session expired or invalid") == (did["username"], did["late"])
+    assert [200] == [entry.status for entry in bench.salesforce.journal if entry.path == "/services/oauth2/revoke"]

@@ -12,13 +12,20 @@ const ACCOUNTS = "SELECT Id, Name FROM Account";
 const NAME = "Made by a client";
 
 // jsforce 3: authorize() takes any grant; the assertion is signed by jsonwebtoken, as the Salesforce CLI does it.
+// Alone among the clients it has functions for the identity URL and for revoking.
 async function jsforce(given) {
   const { Connection } = load("jsforce");
   const claims = { iss: given.consumer_key, sub: given.username, aud: given.audience };
   const assertion = load("jsonwebtoken").sign(claims, fs.readFileSync(given.key_file), { algorithm: "RS256", expiresIn: 180 });
   const connection = new Connection({ oauth2: { loginUrl: given.url } });
   await connection.authorize({ grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion });
-  return use(connection, given);
+  const did = await use(connection, given);
+  did.username = (await connection.identity()).username;
+  const { accessToken, instanceUrl } = connection;
+  await connection.logout();
+  const late = new Connection({ instanceUrl, accessToken });
+  did.late = await late.query(QUERY).catch((error) => `${error.name}: ${error.message}`);
+  return did;
 }
 
 // It returns Salesforce's answer as it is, and posts to its audience; jsforce uses the token then.

@@ -14,8 +14,8 @@ INVALID = (400, "invalid_grant", "invalid assertion")
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"typ": None}, {"kid": "anything"}, {"x5t": "anything"}],
-    ids=["typ", "no typ", "kid is ignored", "other headers are ignored"],
+    [{}, {"typ": None}, {"typ": "at+jwt"}, {"kid": "anything"}, {"x5t": "anything"}],
+    ids=["typ", "no typ", "typ is ignored", "kid is ignored", "other headers are ignored"],
 )
 def test_headers_beside_alg_do_not_matter(desk: Desk, headers: dict[str, Any]) -> None:
     """`typ` is optional, `kid` is not looked at."""
@@ -40,6 +40,17 @@ def test_an_assertion_that_the_key_did_not_sign_is_refused(desk: Desk) -> None:
 def test_iss_finds_the_app(desk: Desk) -> None:
     """The consumer key."""
     assert (400, "invalid_client_id", "client identifier invalid") == said(desk.log_in(iss="3MVG9.unknown"))
+
+
+def test_an_assertion_without_iss_is_of_no_app(desk: Desk) -> None:
+    """As one with an unknown one."""
+    assert (400, "invalid_client_id", "client identifier invalid") == said(desk.log_in(iss=None))
+
+
+@pytest.mark.parametrize("claims", [{"sub": None}, {"sub": ""}, {"prn": ""}, {"sub": [DEFAULT_USERNAME]}], ids=str)
+def test_an_assertion_that_names_nobody_is_of_an_unknown_user(desk: Desk, claims: dict[str, Any]) -> None:
+    """Neither claim, an empty one (`prn` wins even so), or one that is no text."""
+    assert (400, "invalid_grant", "user hasn't approved this consumer") == said(desk.log_in(**claims))
 
 
 def test_sub_is_the_username_in_any_case(desk: Desk) -> None:
