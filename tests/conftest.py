@@ -6,9 +6,14 @@ import io
 import logging
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from salesforce_broker import observability
+
+# Machines are shared: how long an example takes says nothing.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 pytest_plugins = ["local_stack.salesforce.pytest_plugin"]
 

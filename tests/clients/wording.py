@@ -37,8 +37,8 @@ MAINTENANCE = "<html><body><h1>Scheduled Maintenance</h1></body></html>"
 ODD_WORDS: dict[str, dict[str, tuple[str, str]]] = {
     "no description": {
         "simple-salesforce": ("SalesforceAuthenticationFailed", "Authentication failed (code: invalid_grant): "),
-        "aiosalesforce": ("AuthenticationError", '{"error": "invalid_grant"}'),
-        "CumulusCI": ("SalesforceCredentialsException", 'Error retrieving access token: {"error": "invalid_grant"}'),
+        "aiosalesforce": ("AuthenticationError", '{"error":"invalid_grant"}'),
+        "CumulusCI": ("SalesforceCredentialsException", 'Error retrieving access token: {"error":"invalid_grant"}'),
         "jsforce": ("invalid_grant", "invalid_grant: "),
         "salesforce-jwt-bearer-token-flow": ("invalid_grant", '{"error":"invalid_grant"}'),
         "Salesforce CLI": ("JwtGrantError", CLI_SAYS + "\n"),

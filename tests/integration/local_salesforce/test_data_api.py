@@ -38,7 +38,9 @@ def test_versions_need_no_token(desk: Desk) -> None:
 
 def test_resources_and_limits(desk: Desk) -> None:
     """Usage is counted, and told in a header."""
-    assert {"query", "sobjects", "limits"} <= set(desk.get(f"{V}/").json())
+    resources = desk.get(f"{V}/").json()
+    assert {"query", "sobjects", "limits"} <= set(resources)
+    assert resources["identity"] == desk.log_in().json()["id"]
     answer = desk.get(f"{V}/limits")
     assert 15000 == answer.json()["DailyApiRequests"]["Max"]
     assert "api-usage=2/15000" == answer.headers["Sforce-Limit-Info"]

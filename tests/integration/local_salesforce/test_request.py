@@ -128,7 +128,11 @@ def test_the_upper_bound_of_exp_is_a_switch(desk: Desk) -> None:
     assert INVALID == said(desk.log_in(exp=now + 300))
 
 
-@pytest.mark.parametrize("exp", [None, "soon", [1], {}], ids=["none", "words", "array", "object"])
+@pytest.mark.parametrize(
+    "exp",
+    [None, "soon", [1], {}, True, float("nan"), float("inf"), "NaN", "inf", "1_900_000_000", " 1900000000 ", 10**400],
+    ids=str,
+)
 def test_an_exp_that_is_no_time_is_refused(desk: Desk, exp: object) -> None:
     """It is required."""
     assert INVALID == said(desk.log_in(exp=exp))

@@ -36,10 +36,13 @@ _STATUS = {"NOT_FOUND": HTTPStatus.NOT_FOUND}
 class DataApi:
     """What a session can do."""
 
-    def __init__(self, sessions: Sessions, records: Records, metadata: MetadataApi) -> None:
+    def __init__(
+        self, sessions: Sessions, records: Records, metadata: MetadataApi, identity_url: Callable[[User], str]
+    ) -> None:
         self._sessions = sessions
         self._records = records
         self._metadata = metadata
+        self._identity_url = identity_url
         self._requests = itertools.count(1)
         self._used = 0
         self._more: dict[str, tuple[str, list[Row]]] = {}
@@ -74,6 +77,7 @@ class DataApi:
         resources: dict[str, Callable[[], Answer]] = {
             "": lambda: Answer.json(
                 {name: f"{base}/{name}" for name in ("sobjects", "query", "queryAll", "limits", "metadata")}
+                | {"identity": self._identity_url(session.user)}
             ),
             "query": lambda: self._query(request, base, rest),
             "queryAll": lambda: self._query(request, base, rest),

@@ -71,7 +71,7 @@ class OAuth:
             "access_token": session.token,
             "scope": session.app.scopes,
             "instance_url": self._site(session.user.org).url,
-            "id": self._identity_url(session.user),
+            "id": self.identity_url(session.user),
             "token_type": "Bearer",
         }
         if self._world.switches.optional_answer_fields:
@@ -102,7 +102,7 @@ class OAuth:
             return Answer.text("Wrong_Org", HTTPStatus.FORBIDDEN)
         if user_id != long_id(session.user.id):
             return Answer.text("Bad_Id", HTTPStatus.NOT_FOUND)
-        own = self._identity_url(session.user)
+        own = self.identity_url(session.user)
         names = {"username": session.user.username, "nick_name": session.user.username.partition("@")[0]}
         return Answer.json({"id": own, "asserted_user": True, **names, **self._about(session.user)})
 
@@ -111,7 +111,7 @@ class OAuth:
         if session is None:
             return refused
         names = {"preferred_username": session.user.username, "nickname": session.user.username.partition("@")[0]}
-        return Answer.json({"sub": self._identity_url(session.user), **names, **self._about(session.user)})
+        return Answer.json({"sub": self.identity_url(session.user), **names, **self._about(session.user)})
 
     def _session(self, request: Request) -> tuple[Session | None, Answer]:
         """Return the session of a token that may ask who it is, and the answer if there is none."""
@@ -165,7 +165,7 @@ class OAuth:
                 "scope": app.scopes,
                 "client_id": app.consumer_key,
                 "username": session.user.username,
-                "sub": self._identity_url(session.user),
+                "sub": self.identity_url(session.user),
                 "token_type": "access_token",
                 "iat": int(session.began),
                 "nbf": int(session.began),
@@ -208,7 +208,7 @@ class OAuth:
         key = json.loads(RSAAlgorithm.to_jwk(self._sessions.signing_key.public_key()))
         return Answer.json({"keys": [key | {"kid": JWT_KEY_ID, "alg": "RS256", "use": "sig"}]})
 
-    def _identity_url(self, user: User) -> str:
+    def identity_url(self, user: User) -> str:
         """Name a user as Salesforce does: by the login host, whatever host the login came by."""
         org = self._world.org(user.org)
         login = next(site for site in self._sites if site.name == ("test" if org.sandbox else "login"))

@@ -87,7 +87,7 @@ class LocalSalesforce:
         self._oauth = OAuth(world, self.clock, self.sessions, self._token_endpoint)
         metadata = MetadataApi(world, self.sessions, self._certificates)
         self.records = Records(world, self.clock)
-        self._data = DataApi(self.sessions, self.records, metadata)
+        self._data = DataApi(self.sessions, self.records, metadata, self._oauth.identity_url)
         self._connections = itertools.count(1)
         named = public_host or host
         context = self._context(named) if tls else None

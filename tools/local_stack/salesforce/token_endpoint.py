@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ LOGIN_AUDIENCES = {"https://login.salesforce.com": False, "https://test.salesfor
 """And whether it is the one of sandboxes."""
 
 HOUR = 3600
+
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
+"""Neither NaN nor infinity, in which PyJWT sees numbers too."""
 
 
 class Refused(Exception):
@@ -151,10 +155,7 @@ class TokenEndpoint:
     def _check_expiry(self, exp: object) -> None:
         """Check a number, or a number in a string."""
         switches = self._world.switches
-        try:
-            expires = float(exp) if isinstance(exp, int | float | str) else None
-        except ValueError:
-            expires = None
+        expires = float(str(exp)) if _NUMBER.fullmatch(str(exp)) and not isinstance(exp, bool) else None
         now = self._clock.now()
         if expires is None or (switches.longest_exp is not None and expires > now + switches.longest_exp):
             raise Refused("invalid_grant", "invalid assertion")

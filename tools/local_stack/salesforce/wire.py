@@ -68,8 +68,8 @@ class Answer:
 
     @classmethod
     def json(cls, body: object, status: int = HTTPStatus.OK, **given: Any) -> Self:
-        """Return an answer in JSON."""
-        return cls(status, json.dumps(body).encode(), **given)
+        """Return an answer in JSON, without spaces, as Salesforce writes it."""
+        return cls(status, json.dumps(body, separators=(",", ":")).encode(), **given)
 
     @classmethod
     def text(cls, body: str, status: int, **given: Any) -> Self:
