@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 from aiosalesforce.auth import Auth
 
+from salesforce_broker_client.asynchronous import token_of
 from salesforce_broker_client.token import Token
 
 if TYPE_CHECKING:
@@ -51,6 +51,6 @@ class BrokerAuth(Auth):
         return self._by_time
 
     async def _take(self, rejected: Token | None) -> str:
-        self._token = await anyio.to_thread.run_sync(lambda: self._broker.token(self._sub, rejected=rejected))
+        self._token = await token_of(self._broker, self._sub, rejected)
         self._until = time.time() + ASK_AGAIN_SECONDS
         return self._token.access_token

@@ -5,13 +5,15 @@ Owns when the broker is asked and by which thread. Does not talk to it (see `inv
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from salesforce_broker_client import token as answers
-from salesforce_broker_client.cache import Clock, Held, TokenCache
+from salesforce_broker_client.cache import Held, TokenCache
+from salesforce_broker_client.clock import Clock
 from salesforce_broker_client.errors import AnswerInvalid, BrokerError, BrokerUnreachable
 from salesforce_broker_client.https import ByHttps
 from salesforce_broker_client.invoke import ByInvoke
@@ -34,11 +36,30 @@ FAILS_CLOSED = {"access_denied", "salesforce_user"}
 """Errors that end the use of a token that still lives: somebody has decided that this user, or this caller, is to have none."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a thread wants of the broker. `failures`: those that there had been when it began."""
+
+    sub: str | None
+    min_ttl: int
+    refused: str | None
+    ends: float
+    failures: int
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Return the request's."""
+        given = {"sub": self.sub, "min_ttl": self.min_ttl, "rejected": self.refused}
+        return {name: value for name, value in given.items() if value}
+
+
 @dataclass(slots=True)
 class _User:
-    """What is remembered of a user beside the token."""
+    """What is remembered of a user beside the token. `failed`: what was asked for last in vain, and why."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    failures: int = 0
+    failed: tuple[dict[str, Any], BrokerError] | None = None
     failed_at: float | None = None
     reported: str = ""
     reported_until: float = 0.0
@@ -65,14 +86,14 @@ class Broker:
         if not function_name and not url:
             function_name = os.environ.get("SALESFORCE_BROKER_FUNCTION")
             url = None if function_name else os.environ.get("SALESFORCE_BROKER_URL")
+        self._clock = clock or Clock()
         if function_name and not url:
-            self._way: ByInvoke | ByHttps = ByInvoke(function_name, session=session, region=region)
+            self._way: ByInvoke | ByHttps = ByInvoke(function_name, session=session, region=region, clock=self._clock)
         elif url and not function_name:
-            self._way = ByHttps(url, session=session, region=region)
+            self._way = ByHttps(url, session=session, region=region, clock=self._clock)
         else:
             raise ValueError("Give either function_name or url, or set SALESFORCE_BROKER_FUNCTION or SALESFORCE_BROKER_URL.")
         self._timeout = timeout
-        self._clock = clock or Clock()
         self._cache = TokenCache(self._clock)
         self._users: dict[str | None, _User] = {}
         self._guard = threading.Lock()
@@ -87,20 +108,25 @@ class Broker:
         """
         refused = rejected.fingerprint if isinstance(rejected, Token) else rejected
         timeout = self._timeout if timeout is None else timeout
-        ends = self._clock.monotonic() + timeout
         held = self._usable(sub, min_ttl, refused)
         if held and self._cache.fresh(held):
             return held.token
         user = self._user(sub)
+        asked = _Asked(sub, min_ttl, refused, self._clock.monotonic() + timeout, user.failures)
         # Who holds a token that lives does not wait for the thread that renews it.
         if not user.lock.acquire(timeout=0 if held else max(timeout, 0)):
             if held:
                 return held.token
             raise BrokerUnreachable("Another thread has been waiting for the broker all the time.")
         try:
-            return self._renew(sub, min_ttl, refused, user, ends)
+            return self._renew(asked, user)
         finally:
             user.lock.release()
+
+    def held(self, sub: str | None = None) -> Token | None:
+        """Return the token in memory, or None where `token` would ask the broker. Never waits: for code that must not."""
+        held = self._usable(sub, 0, None)
+        return held.token if held and self._cache.fresh(held) else None
 
     def identity(self, sub: str | None = None, *, timeout: float | None = None) -> dict[str, Any]:
         """Return what Salesforce says of whose the token is (user, org, e-mail ...); BrokerError."""
@@ -121,31 +147,32 @@ class Broker:
 
         return salesforce(self, sub, **arguments)
 
-    def _renew(self, sub: str | None, min_ttl: int, refused: str | None, user: _User, ends: float) -> Token:
+    def _renew(self, asked: _Asked, user: _User) -> Token:
         """Take what another thread has got meanwhile, else ask; a token that lives serves while the broker is down."""
-        held = self._usable(sub, min_ttl, refused)
+        held = self._usable(asked.sub, asked.min_ttl, asked.refused)
         now = self._clock.monotonic()
         if held and (
             self._cache.fresh(held) or (user.failed_at is not None and now - user.failed_at < PAUSE_AFTER_FAILURE_SECONDS)
         ):
             return held.token
-        same = self._cache.get(sub)
-        if same and refused == same.token.fingerprint == user.reported and now < user.reported_until:
+        same = self._cache.get(asked.sub)
+        if same and asked.refused == same.token.fingerprint == user.reported and now < user.reported_until:
             return same.token
-        fields = {"sub": sub, "min_ttl": min_ttl, "rejected": refused}
+        if user.failed and user.failures != asked.failures and user.failed[0] == asked.fields:
+            # Another thread has asked for the same while this one waited: to ask again for each would be a queue of time-outs.
+            raise copy.copy(user.failed[1]) from user.failed[1].__cause__
         try:
-            body = self._way.call("token", {name: value for name, value in fields.items() if value}, ends - now)
-            found = answers.of_answer(body)
+            found = answers.of_answer(self._way.call("token", asked.fields, asked.ends - now))
         except BrokerError as error:
-            user.failed_at = self._clock.monotonic()
+            user.failures, user.failed, user.failed_at = user.failures + 1, (asked.fields, error), self._clock.monotonic()
             if error.code in FAILS_CLOSED:
-                self._cache.drop(sub)
+                self._cache.drop(asked.sub)
             elif held:
                 return held.token
             raise
-        user.failed_at = None
-        self._cache.put(sub, found)
-        if found.fingerprint == refused:
+        user.failed_at = user.failed = None
+        self._cache.put(asked.sub, found)
+        if found.fingerprint == asked.refused:
             user.reported = found.fingerprint
             user.reported_until = self._clock.monotonic() + (found.retry_after or SUPPRESSED_SECONDS)
         return found

@@ -6,9 +6,9 @@ Owns for how long one is used, by two clocks. Does not fetch any (see `broker`).
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import dataclass
 
+from salesforce_broker_client.clock import Clock, since
 from salesforce_broker_client.token import Token
 
 EARLIEST_RENEWAL, LATEST_RENEWAL = 0.6, 0.9
@@ -22,19 +22,6 @@ SHORTEST_RENEWAL_SECONDS = 20
 
 WALL_CLOCK_STEP_SECONDS = 300
 """A wall clock further back than this behind the moment of storing cannot be trusted with an expiry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Lambda freezes the monotonic clock, NTP moves the other: a token has expired if either says so."""
-
-    def wall(self) -> float:
-        """Return epoch seconds."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return seconds since some moment."""
-        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +57,7 @@ class TokenCache:
 
     def left(self, held: Held) -> float:
         """Return the seconds that a token can still be used for."""
-        since = self._clock.wall() - held.wall
-        if since < -WALL_CLOCK_STEP_SECONDS:
+        if self._clock.wall() - held.wall < -WALL_CLOCK_STEP_SECONDS:
             return 0
         return held.token.life - self._age(held) - MARGIN_SECONDS
 
@@ -80,4 +66,4 @@ class TokenCache:
         return self._age(held) < held.renewal
 
     def _age(self, held: Held) -> float:
-        return max(self._clock.wall() - held.wall, self._clock.monotonic() - held.monotonic)
+        return since(self._clock, held.wall, held.monotonic)

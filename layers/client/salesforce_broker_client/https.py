@@ -6,11 +6,14 @@ Owns the request and what its statuses mean. Does not keep anything (see `broker
 from __future__ import annotations
 
 import json
+import threading
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from salesforce_broker_client import errors
+from salesforce_broker_client.clock import Clock
+from salesforce_broker_client.connections import ConnectionLost, Connections
 
 LONGEST_ANSWER_BYTES = 65536
 """Of a broker, which takes no more from Salesforce."""
@@ -22,7 +25,7 @@ CONNECT_SECONDS = 2.0
 class ByHttps:
     """Calls an API by its URL (stack output ApiUrl), with the caller's own AWS credentials."""
 
-    def __init__(self, url: str, *, session: Any = None, region: str | None = None) -> None:
+    def __init__(self, url: str, *, session: Any = None, region: str | None = None, clock: Clock) -> None:
         """`session`: a boto3.Session or botocore session, else botocore's default. `region`: else by the URL, the session's."""
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1"}:
@@ -31,6 +34,9 @@ class ByHttps:
         self._session = session
         self._region = region
         self._pool: Any = None
+        self._connections = Connections(clock, self._close)
+        # botocore's sessions look for credentials for one thread at a time.
+        self._signing = threading.Lock()
 
     def call(self, action: str, fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Ask for "token" or "identity"; return the answer's JSON object; BrokerError."""
@@ -39,24 +45,33 @@ class ByHttps:
         self._pool = self._pool or urllib3.PoolManager(retries=False)
         method, url, body = "POST", f"{self._url}/token", json.dumps(fields).encode()
         if action == "identity":
-            query = urlencode({name: value for name, value in fields.items() if name == "sub"})
+            query = urlencode({name: value for name, value in fields.items() if name == "sub"}, quote_via=quote)
             method, url, body = "GET", f"{self._url}/identity" + (f"?{query}" if query else ""), b""
-        timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds / 2), total=seconds)
         try:
-            answer = self._pool.request(
-                method,
-                url,
-                body=body,
-                headers=self._signed(method, url, body),
-                timeout=timeout,
-                redirect=False,
-                preload_content=False,
-            )
-            content = answer.read(LONGEST_ANSWER_BYTES, decode_content=False)
-            answer.release_conn()
+            status, content = self._connections.ask(lambda left: self._send(method, url, body, left), seconds)
         except urllib3.exceptions.HTTPError as error:
             raise errors.BrokerUnreachable("The broker did not answer in time.") from error
-        return _understood(answer.status, content)
+        return _understood(status, content)
+
+    def _send(self, method: str, url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
+        import urllib3  # noqa: PLC0415  likewise
+
+        timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds / 2), total=seconds)
+        headers = self._signed(method, url, body)
+        try:
+            answer = self._pool.request(
+                method, url, body=body, headers=headers, timeout=timeout, redirect=False, preload_content=False
+            )
+            try:
+                return answer.status, answer.read(LONGEST_ANSWER_BYTES, decode_content=False)
+            finally:
+                # What is left unread would be the next answer's beginning. A connection whose answer was read is kept anyway.
+                answer.close()
+        except urllib3.exceptions.ProtocolError as error:
+            raise ConnectionLost from error
+
+    def _close(self) -> None:
+        self._pool.clear()
 
     def _signed(self, method: str, url: str, body: bytes) -> dict[str, str]:
         import botocore.session  # noqa: PLC0415
@@ -66,9 +81,10 @@ class ByHttps:
 
         request = AWSRequest(method, url, data=body, headers={"Content-Type": "application/json"} if body else {})
         try:
-            self._session = self._session or botocore.session.get_session()
-            credentials = self._session.get_credentials()
-            region = self._region or _region_of(url) or _region_of_session(self._session)
+            with self._signing:
+                self._session = self._session or botocore.session.get_session()
+                credentials = self._session.get_credentials()
+                region = self._region or _region_of(url) or _region_of_session(self._session)
             if credentials is None or not region:
                 raise errors.cannot_be_made("NoCredentials" if credentials is None else "NoRegion")
             SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import httpx
 
+from salesforce_broker_client.asynchronous import token_of
 from salesforce_broker_client.refusal import SUSPECT, origin_differs, token_is_over
 from salesforce_broker_client.token import Token
 
@@ -33,23 +33,24 @@ class SalesforceHttpxAuth(httpx.Auth):
         """Sign a request; sign it again if its token was over."""
         token = self._broker.token(self._sub)
         response = yield _signed(request, token)
-        if response.status_code in SUSPECT and token_is_over(response.status_code, response.read()) and _rewinds(request):
+        if _suspect(response, token) and token_is_over(response.status_code, response.read()) and _rewinds(request):
             following = self._broker.token(self._sub, rejected=token)
             if following.fingerprint != token.fingerprint:
                 yield _signed(request, following)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Sign a request; sign it again if its token was over."""
-        token = await anyio.to_thread.run_sync(self._broker.token, self._sub)
+        token = await token_of(self._broker, self._sub)
         response = yield _signed(request, token)
-        if (
-            response.status_code in SUSPECT
-            and token_is_over(response.status_code, await response.aread())
-            and _rewinds(request)
-        ):
-            following = await anyio.to_thread.run_sync(lambda: self._broker.token(self._sub, rejected=token))
+        if _suspect(response, token) and token_is_over(response.status_code, await response.aread()) and _rewinds(request):
+            following = await token_of(self._broker, self._sub, token)
             if following.fingerprint != token.fingerprint:
                 yield _signed(request, following)
+
+
+def _suspect(response: httpx.Response, token: Token) -> bool:
+    """Tell whether the body is worth a look: Salesforce's own, not that of where a redirect has led."""
+    return response.status_code in SUSPECT and not origin_differs(str(response.request.url), token.instance_url)
 
 
 def _signed(request: httpx.Request, token: Token) -> httpx.Request:

@@ -8,46 +8,64 @@ from __future__ import annotations
 import json
 import math
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from salesforce_broker_client import errors
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from salesforce_broker_client.clock import Clock
+from salesforce_broker_client.connections import ConnectionLost, Connections
 
 CONNECT_SECONDS = 2.0
 """At most, of a call's time."""
 
 SHORTEST_SECONDS, FORGIVEN_SECONDS = 0.2, 0.01
 
+MOST_CLIENTS = 4
+"""Kept, those used last: a Lambda that gives what its context leaves has another deadline each time, and would keep many."""
+
 THROTTLED = {"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException", "ConcurrentInvocationLimitExceeded"}
-BUSY = {"ServiceException", "ResourceNotReadyException", "InternalFailure", "ServiceUnavailable"}
+BUSY = {
+    "ServiceException",
+    "ResourceConflictException",  # the function is being deployed
+    "ResourceNotReadyException",
+    "InternalFailure",
+    "ServiceUnavailable",
+}
+HINTS = {
+    "ResourceNotFoundException": "There is no such function in this region: check its name (stack output TokenFunctionArn).",
+    "ExpiredTokenException": "The caller's AWS credentials are over.",
+    "UnrecognizedClientException": "The caller's AWS credentials are none of this partition's.",
+    "InvalidSignatureException": "The caller's AWS credentials, or its clock, are wrong.",
+}
+PERMISSION = "The caller needs lambda:InvokeFunction on the broker's function (stack output TokenFunctionArn)."
 
 
 class ByInvoke:
     """Calls a function by its name, ARN or alias, with the caller's own AWS credentials."""
 
-    def __init__(self, function_name: str, *, session: Any = None, region: str | None = None) -> None:
+    def __init__(self, function_name: str, *, session: Any = None, region: str | None = None, clock: Clock) -> None:
         """`session`: a boto3.Session, else boto3's default one."""
         self._function_name = function_name
         self._session = session
         self._region = region
+        self._clock = clock
         self._clients: dict[float, Any] = {}
         # boto3's sessions make clients for one thread at a time.
         self._making = threading.Lock()
+        self._connections = Connections(clock, self._close)
 
     def call(self, action: str, fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Ask for "token" or "identity"; return the answer's JSON object; BrokerError."""
-        botocore_errors = _botocore_errors()
-        client = self._client(seconds)
+        ends = self._clock.monotonic() + seconds
+        import botocore.exceptions  # noqa: PLC0415  a Lambda that never needs a token need not wait for it; its time counts
+
+        payload = json.dumps({"action": action, **fields}).encode()
         try:
-            answer = client.invoke(FunctionName=self._function_name, Payload=json.dumps({"action": action, **fields}).encode())
-            content = answer["Payload"].read()
-        except botocore_errors.ClientError as error:
+            answer, content = self._connections.ask(lambda left: self._send(payload, left), ends - self._clock.monotonic())
+        except botocore.exceptions.ClientError as error:
             raise _refused(error.response.get("Error", {}).get("Code", "")) from error
-        except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
+        except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError) as error:
             raise errors.BrokerUnreachable("Lambda did not answer in time.") from error
-        except botocore_errors.BotoCoreError as error:
+        except botocore.exceptions.BotoCoreError as error:
             raise errors.cannot_be_made(type(error).__name__) from error
         body = _object(content)
         if "FunctionError" not in answer:
@@ -61,26 +79,37 @@ class ByInvoke:
             "The broker's function ended without an answer.", hint=f"See its log for {kind or 'the reason'}."
         )
 
+    def _send(self, payload: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
+        from botocore.exceptions import ConnectionClosedError  # noqa: PLC0415  likewise
+
+        try:
+            answer = self._client(seconds).invoke(FunctionName=self._function_name, Payload=payload)
+            return answer, answer["Payload"].read()
+        except ConnectionClosedError as error:
+            raise ConnectionLost from error
+
     def _client(self, seconds: float) -> Any:
         """Return a client whose calls end in time: botocore knows no time-out of one call."""
-        import boto3  # noqa: PLC0415  a Lambda that never needs a token need not wait for it
+        import boto3  # noqa: PLC0415  likewise
         from botocore.config import Config  # noqa: PLC0415
 
         # Half seconds, so that not every deadline makes a client; what has passed since the call began is forgiven.
         seconds = max(math.floor((seconds + FORGIVEN_SECONDS) * 2) / 2, SHORTEST_SECONDS)
         with self._making:
-            if seconds not in self._clients:
+            client = self._clients.pop(seconds, None)
+            if client is None:
                 connect = min(CONNECT_SECONDS, seconds / 2)
                 config = Config(connect_timeout=connect, read_timeout=seconds - connect, retries={"total_max_attempts": 1})
-                made = (self._session or boto3).client("lambda", region_name=self._region, config=config)
-                self._clients[seconds] = made
-            return self._clients[seconds]
+                client = (self._session or boto3).client("lambda", region_name=self._region, config=config)
+            self._clients[seconds] = client
+            while len(self._clients) > MOST_CLIENTS:
+                del self._clients[next(iter(self._clients))]
+            return client
 
-
-def _botocore_errors() -> ModuleType:
-    import botocore.exceptions  # noqa: PLC0415  likewise
-
-    return botocore.exceptions
+    def _close(self) -> None:
+        with self._making:
+            for client in self._clients.values():
+                client.close()
 
 
 def _refused(code: str) -> errors.BrokerError:
@@ -90,8 +119,7 @@ def _refused(code: str) -> errors.BrokerError:
         )
     if code in BUSY:
         return errors.BrokerUnreachable(f"Lambda failed: {code}.")
-    hint = "The caller needs lambda:InvokeFunction on the broker's function (stack output TokenFunctionArn)."
-    return errors.CallDenied(f"Lambda refused the call: {code}.", hint=hint)
+    return errors.CallDenied(f"Lambda refused the call: {code}.", hint=HINTS.get(code, PERMISSION))
 
 
 def _object(content: bytes) -> dict[str, Any]:

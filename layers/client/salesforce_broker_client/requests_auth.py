@@ -16,6 +16,9 @@ from salesforce_broker_client.token import Token
 if TYPE_CHECKING:
     from salesforce_broker_client.broker import Broker
 
+BULK_1_HEADER = "X-SFDC-Session"
+"""In which Bulk API 1.0 takes the token; simple-salesforce's `bulk` puts there the one that it began with."""
+
 
 class SalesforceAuth(requests.auth.AuthBase):
     """`requests.get(url, auth=SalesforceAuth(broker))`, for URLs below the token's instance URL; others are refused.
@@ -33,9 +36,8 @@ class SalesforceAuth(requests.auth.AuthBase):
         token = self._broker.token(self._sub)
         if origin_differs(str(request.url), token.instance_url):
             raise ValueError(f"The token is for {token.instance_url} only.")
-        request.headers["Authorization"] = f"Bearer {token.access_token}"
-        body: Any = request.body
-        start = body.tell() if hasattr(body, "tell") and hasattr(body, "seek") else None
+        _sign(request, token)
+        start = _position(request.body)
         request.register_hook("response", functools.partial(self._once_more, token, start))  # type: ignore[no-untyped-call]
         return request
 
@@ -55,11 +57,25 @@ class SalesforceAuth(requests.auth.AuthBase):
             # Salesforce calls it alive: the same request would be refused again.
             return response
         response.close()
-        request.headers["Authorization"] = f"Bearer {following.access_token}"
+        _sign(request, following)
         again: requests.Response = response.connection.send(request, **arguments)
         again.history.append(response)
         again.request = request
         return again
+
+
+def _sign(request: requests.PreparedRequest, token: Token) -> None:
+    request.headers["Authorization"] = f"Bearer {token.access_token}"
+    if BULK_1_HEADER in request.headers:
+        request.headers[BULK_1_HEADER] = token.access_token
+
+
+def _position(body: Any) -> int | None:
+    """Return where a body begins that can be rewound; a pipe has tell and seek too, and neither works."""
+    try:
+        return int(body.tell()) if body.seekable() else None
+    except (AttributeError, OSError):
+        return None
 
 
 class SalesforceSession(requests.Session):

@@ -55,6 +55,7 @@ class FakeLambda:
         self._last: object = None
         self.calls: list[dict[str, Any]] = []
         self.read_timeouts: list[float] = []
+        self.closed = 0
         self.before_answer: Callable[[], object] = lambda: None
 
     def client(self, service: str, *, region_name: str | None, config: Any) -> Any:
@@ -63,6 +64,10 @@ class FakeLambda:
         del region_name
         self.read_timeouts.append(config.read_timeout)
         return self
+
+    def close(self) -> None:
+        """End idle connections."""
+        self.closed += 1
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803  boto3's own
         """Take Invoke."""

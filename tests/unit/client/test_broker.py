@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from salesforce_broker_client import AccessDenied, Broker, BrokerError, BrokerUnreachable, SalesforceRefused, Token
+from salesforce_broker_client import (
+    AccessDenied,
+    Broker,
+    BrokerError,
+    BrokerUnreachable,
+    MinTtlUnsatisfiable,
+    SalesforceRefused,
+    Token,
+)
 from salesforce_broker_client.broker import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
 from salesforce_broker_client.cache import MARGIN_SECONDS
 from tests.support.threads import together
@@ -203,6 +212,70 @@ def test_which_broker_is_said_once(monkeypatch: pytest.MonkeyPatch, start: Start
     assert Broker()
     with pytest.raises(ValueError, match="https"):
         Broker(url="http://broker.example")
+
+
+def test_threads_that_wait_for_a_failure_share_it(start: Start) -> None:
+    """Or each would wait for a time-out of its own, one after the other; who comes later asks again."""
+    caller = start(DOWN, A)
+    caller.lambda_.before_answer = lambda: time.sleep(0.05)
+
+    def ask() -> str:
+        try:
+            return caller.broker.token().access_token
+        except BrokerUnreachable as error:
+            return error.code
+
+    assert ["broker_unreachable"] * 20 == together(20, ask)
+    assert 1 == caller.asked
+    assert "00D!first" == caller.broker.token().access_token
+
+
+def test_a_failure_is_shared_only_by_who_asked_for_the_same(start: Start) -> None:
+    """A life that no token has is one thread's own mistake."""
+    caller = start(raised("min_ttl_unsatisfiable"), A)
+    inside, go = threading.Event(), threading.Event()
+    caller.lambda_.before_answer = lambda: pause(inside, go)
+    with ThreadPoolExecutor(2) as pool:
+        greedy = pool.submit(caller.broker.token, min_ttl=5000)
+        assert inside.wait(10)
+        modest = pool.submit(caller.broker.token)
+        go.set()
+        assert isinstance(greedy.exception(), MinTtlUnsatisfiable)
+        assert "00D!first" == modest.result().access_token
+
+
+def test_what_is_held_is_told_without_asking(start: Start) -> None:
+    """For code that must not wait: nothing, a token, and nothing again when it is time to renew."""
+    caller = start(A)
+    assert caller.broker.held() is None
+    token = caller.broker.token()
+    assert token == caller.broker.held()
+    caller.clock.advance(0.9 * 900)
+    assert caller.broker.held() is None
+    assert 1 == caller.asked
+
+
+def test_few_clients_are_kept(start: Start) -> None:
+    """A Lambda that hands on what its context leaves has another deadline each time."""
+    caller = start(A)
+    for tenths in range(50, 250):
+        caller.broker.token("a@b.c", min_ttl=900, timeout=tenths / 10)
+    made = len(caller.lambda_.read_timeouts)
+    for tenths in (249, 249, 244, 249):
+        caller.broker.token("a@b.c", min_ttl=900, timeout=tenths / 10)
+    assert made == len(caller.lambda_.read_timeouts)
+    caller.broker.token("a@b.c", min_ttl=900, timeout=5)
+    assert made + 1 == len(caller.lambda_.read_timeouts)
+
+
+def test_connections_are_not_used_again_after_a_freeze(start: Start) -> None:
+    """The one clock stood still meanwhile."""
+    caller = start(A, B)
+    caller.broker.token()
+    assert 0 == caller.lambda_.closed
+    caller.clock.wall += 3600
+    assert "00D!second" == caller.broker.token().access_token
+    assert 1 == caller.lambda_.closed
 
 
 def test_identity_is_handed_on(start: Start) -> None:

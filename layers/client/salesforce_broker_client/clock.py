@@ -1,0 +1,27 @@
+"""What time it is, by two clocks: Lambda freezes the monotonic one, NTP moves the other.
+
+Owns nothing but reading them, so that tests can move them. Does not decide what is too old (see `cache` and `connections`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """This machine's clocks."""
+
+    def wall(self) -> float:
+        """Return epoch seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment."""
+        return time.monotonic()
+
+
+def since(clock: Clock, wall: float, monotonic: float) -> float:
+    """Return the seconds since a moment, by whichever clock says more."""
+    return max(clock.wall() - wall, clock.monotonic() - monotonic)
