@@ -79,8 +79,9 @@ check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
+	$(BIN)/mypy examples/orders/src/handler.py
 	$(BIN)/mypy functions/rotate_key/handler.py
-	PYTHONPATH=layers/broker $(BIN)/lint-imports
+	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint
 

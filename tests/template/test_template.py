@@ -42,6 +42,47 @@ def test_what_users_name_is_there(name: str) -> None:
     assert name in RESOURCES
 
 
+@pytest.mark.parametrize("name", [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::LayerVersion"])
+def test_each_layer_is_built_by_the_makefile_of_its_folder(name: str) -> None:
+    """For the functions' Python, among others."""
+    layer = RESOURCES[name]
+    assert "makefile" == layer["Metadata"]["BuildMethod"]
+    assert f"build-{name}:" in (ROOT / layer["Properties"]["ContentUri"] / "Makefile").read_text()
+    assert GLOBAL_FUNCTION["Runtime"] in layer["Properties"]["CompatibleRuntimes"]
+
+
+def test_an_older_version_of_the_client_stays() -> None:
+    """Functions of other stacks have it."""
+    assert "Retain" == RESOURCES["ClientLayer"]["Properties"]["RetentionPolicy"]
+
+
+def test_the_outputs_tell_callers_what_they_need() -> None:
+    """The client's layer, the two doors, and what to be allowed."""
+    outputs = TEMPLATE["Outputs"]
+    assert {"Ref": "ClientLayer"} == outputs["ClientLayerArn"]["Value"]
+    assert {"Ref": "TokenFunction"} == outputs["TokenFunctionName"]["Value"]
+    assert {"Fn::GetAtt": ["TokenFunction", "Arn"]} == outputs["TokenFunctionArn"]["Value"]
+    assert {"ApiUrl", "ApiInvokeArn"} <= set(outputs)
+
+
+def test_our_own_functions_do_not_carry_the_client() -> None:
+    """It is for callers."""
+    assert {"Ref": "ClientLayer"} not in GLOBAL_FUNCTION["Layers"]
+    for function in FUNCTIONS.values():
+        assert {"Ref": "ClientLayer"} not in function["Properties"].get("Layers", [])
+
+
+def test_the_example_may_invoke_the_broker_and_nothing_else() -> None:
+    """One function, the client's layer, one statement, and the variable that the client reads."""
+    (function,) = template.load(ROOT / "examples" / "orders" / "template.yaml")["Resources"].values()
+    properties = function["Properties"]
+    assert [{"Ref": "BrokerClientLayerArn"}] == properties["Layers"]
+    assert {"SALESFORCE_BROKER_FUNCTION": {"Ref": "BrokerFunctionArn"}} == properties["Environment"]["Variables"]
+    (statement,) = properties["Policies"][0]["Statement"]
+    assert ("lambda:InvokeFunction", {"Ref": "BrokerFunctionArn"}) == (statement["Action"], statement["Resource"])
+    assert GLOBAL_FUNCTION["Runtime"] == properties["Runtime"]
+
+
 @pytest.mark.parametrize("name", list(FUNCTIONS))
 def test_each_function_has_a_role_and_a_log_group_of_its_own(name: str) -> None:
     """With retention, and written into by nobody else."""
