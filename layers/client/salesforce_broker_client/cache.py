@@ -47,7 +47,10 @@ class TokenCache:
         return held if held and self.left(held) > 0 else None
 
     def put(self, subject: str | None, token: Token) -> None:
-        """Hold a token until it ends or is replaced."""
+        """Hold a token until it ends or is replaced; forget those of other users that have ended."""
+        for other, held in list(self._held.items()):
+            if self.left(held) <= 0:
+                self._held.pop(other, None)
         renewal = max(token.life * random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL), SHORTEST_RENEWAL_SECONDS)  # noqa: S311  jitter
         self._held[subject] = Held(token, self._clock.wall(), self._clock.monotonic(), renewal)
 

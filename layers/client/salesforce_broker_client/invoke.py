@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 from typing import Any
 
@@ -43,10 +44,10 @@ class ByInvoke:
     """Calls a function by its name, ARN or alias, with the caller's own AWS credentials."""
 
     def __init__(self, function_name: str, *, session: Any = None, region: str | None = None, clock: Clock) -> None:
-        """`session`: a boto3.Session, else boto3's default one."""
+        """`session`: a boto3.Session, else boto3's default one. `region`: else the one in an ARN, else the session's."""
         self._function_name = function_name
         self._session = session
-        self._region = region
+        self._region = region or _region_of(function_name)
         self._clock = clock
         self._clients: dict[float, Any] = {}
         # boto3's sessions make clients for one thread at a time.
@@ -110,6 +111,12 @@ class ByInvoke:
         with self._making:
             for client in self._clients.values():
                 client.close()
+
+
+def _region_of(function_name: str) -> str | None:
+    """Read the region in an ARN: arn:aws:lambda:REGION:account:function:name; a name has none."""
+    found = re.match(r"arn:[^:]+:lambda:([^:]+):", function_name)
+    return found[1] if found else None
 
 
 def _refused(code: str) -> errors.BrokerError:

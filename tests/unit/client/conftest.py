@@ -55,13 +55,14 @@ class FakeLambda:
         self._last: object = None
         self.calls: list[dict[str, Any]] = []
         self.read_timeouts: list[float] = []
+        self.regions: list[str | None] = []
         self.closed = 0
         self.before_answer: Callable[[], object] = lambda: None
 
     def client(self, service: str, *, region_name: str | None, config: Any) -> Any:
         """Make a client."""
         assert "lambda" == service
-        del region_name
+        self.regions.append(region_name)
         self.read_timeouts.append(config.read_timeout)
         return self
 

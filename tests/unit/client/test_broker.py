@@ -278,6 +278,35 @@ def test_connections_are_not_used_again_after_a_freeze(start: Start) -> None:
     assert 1 == caller.lambda_.closed
 
 
+@pytest.mark.parametrize(
+    ("function_name", "region", "asked"),
+    [
+        ("broker", None, None),
+        ("broker", "eu-west-1", "eu-west-1"),
+        ("arn:aws:lambda:sa-east-1:123456789012:function:broker", None, "sa-east-1"),
+        ("arn:aws-cn:lambda:cn-north-1:123456789012:function:broker:live", None, "cn-north-1"),
+        ("arn:aws:lambda:sa-east-1:123456789012:function:broker", "eu-west-1", "eu-west-1"),
+        ("123456789012:function:broker", None, None),
+        ("arn:", None, None),
+    ],
+)
+def test_an_arn_says_in_which_region_the_broker_is(function_name: str, region: str | None, asked: str | None) -> None:
+    """Whatever the caller's own is; an argument outranks it."""
+    lambda_ = FakeLambda(A)
+    Broker(function_name, session=lambda_, region=region).token()
+    assert [asked] == lambda_.regions
+
+
+def test_tokens_that_are_over_are_not_kept(start: Start) -> None:
+    """A service with many users would hold all of them."""
+    caller = start(A)
+    for number in range(20):
+        caller.broker.token(f"{number}@acme.example")
+    caller.clock.advance(900)
+    caller.broker.token()
+    assert [None] == list(caller.broker._cache._held)  # noqa: SLF001  what is in memory
+
+
 def test_identity_is_handed_on(start: Start) -> None:
     """What Salesforce says of whose the token is."""
     caller: Caller = start({"user_id": "005", "username": "integration@acme.example", "fingerprint": "f"})
