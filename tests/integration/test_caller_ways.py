@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import struct
 import threading
@@ -131,6 +132,20 @@ def test_a_connection_that_died_in_a_freeze_is_not_waited_for(
         clock.wall += 3600
         assert broker.token()
     assert 2 == len(endpoint.arrived)
+
+
+@pytest.mark.parametrize("way", ["invoke", "https"])
+def test_no_library_logs_a_token(way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Though all of them say everything that they ever say; what they say is there to be searched."""
+    for name in ("", "boto3", "botocore", "urllib3", "requests"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    with Endpoint() as endpoint:
+        broker = caller(way, endpoint, monkeypatch)
+        token = broker.token()
+        broker.identity()
+    assert "botocore" in caplog.text
+    assert "urllib3" in caplog.text
+    assert token.access_token not in caplog.text
 
 
 def test_httpx_believes_only_salesforce_async_too(monkeypatch: pytest.MonkeyPatch) -> None:

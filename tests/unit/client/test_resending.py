@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import traceback
 from typing import Any
 
 import httpx
@@ -79,8 +80,9 @@ def test_a_request_is_not_sent_again_with_the_same_token(start: Start) -> None:
 def test_a_killed_session_while_the_broker_is_down_has_a_name(start: Start) -> None:
     """The broker's, since the 401 would say less."""
     caller, script = start(A, DOWN), Script(OVER)
-    with pytest.raises(BrokerUnreachable):
+    with pytest.raises(BrokerUnreachable) as caught:
         session(caller, script).get(URL)
+    assert "00D!" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_pipe_is_sent_and_not_sent_again(start: Start) -> None:
