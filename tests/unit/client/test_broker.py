@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -214,10 +215,30 @@ def test_which_broker_is_said_once(monkeypatch: pytest.MonkeyPatch, start: Start
         Broker(url="http://broker.example")
 
 
+class Queue:
+    """A lock that knows when so many have come to it."""
+
+    def __init__(self, count: int) -> None:
+        self._lock = threading.Lock()
+        self._guard = threading.Lock()
+        self._missing = count
+        self.release = self._lock.release
+        self.whole = threading.Event()
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Come, and wait."""
+        with self._guard:
+            self._missing -= 1
+            if self._missing == 0:
+                self.whole.set()
+        return self._lock.acquire(timeout=timeout)
+
+
 def test_threads_that_wait_for_a_failure_share_it(start: Start) -> None:
     """Or each would wait for a time-out of its own, one after the other; who comes later asks again."""
-    caller = start(DOWN, A)
-    caller.lambda_.before_answer = lambda: time.sleep(0.05)
+    caller, queue = start(DOWN, A), Queue(20)
+    caller.broker._user(None).lock = cast("Any", queue)  # noqa: SLF001  so that nobody comes too late
+    caller.lambda_.before_answer = lambda: queue.whole.wait(10)
 
     def ask() -> str:
         try:
@@ -232,14 +253,14 @@ def test_threads_that_wait_for_a_failure_share_it(start: Start) -> None:
 
 def test_a_failure_is_shared_only_by_who_asked_for_the_same(start: Start) -> None:
     """A life that no token has is one thread's own mistake."""
-    caller = start(raised("min_ttl_unsatisfiable"), A)
-    inside, go = threading.Event(), threading.Event()
-    caller.lambda_.before_answer = lambda: pause(inside, go)
+    caller, queue = start(raised("min_ttl_unsatisfiable"), A), Queue(2)
+    caller.broker._user(None).lock = cast("Any", queue)  # noqa: SLF001  so that the second waits for the first
+    inside = threading.Event()
+    caller.lambda_.before_answer = lambda: pause(inside, queue.whole)
     with ThreadPoolExecutor(2) as pool:
         greedy = pool.submit(caller.broker.token, min_ttl=5000)
         assert inside.wait(10)
         modest = pool.submit(caller.broker.token)
-        go.set()
         assert isinstance(greedy.exception(), MinTtlUnsatisfiable)
         assert "00D!first" == modest.result().access_token
 
