@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import os
 import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from aiosalesforce import Salesforce as AioSalesforce
 from local_stack.build import ROOT
 from local_stack.lambda_api import LambdaApi
 from local_stack.salesforce import DEFAULT_USERNAME
+from local_stack.salesforce.wire import Answer, Request
 from local_stack.stack import OTHER_USERNAME, LocalStack
 from salesforce_broker_client import (
     Broker,
@@ -356,3 +359,33 @@ def test_the_readmes_example_works_as_it_stands(callers: Callers, tmp_path: Path
     command = [sys.executable, str(tmp_path / "example.py")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert "'totalSize': 0" in ended.stdout
+
+
+def test_kills_at_the_pace_of_a_network_cost_no_request(callers: Callers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 requests over 30 threads that take what requests to Salesforce take; whatever is in flight, every 50 are a kill.
+
+    Nothing waits for anything here. Without that pace kills come faster than a token does, and a request meets two of them:
+    it is sent again once, so that it fails.
+    """
+    answer = callers.salesforce.answer
+
+    def at_a_networks_pace(request: Request) -> Answer:
+        time.sleep(0.2 if request.path == LIMITS else 0)
+        return answer(request)
+
+    monkeypatch.setattr(callers.salesforce, "answer", at_a_networks_pace)
+    session = callers.broker().session()
+    guard, through = threading.Lock(), itertools.count(1)
+
+    def ask(_: int) -> int:
+        status = session.get(LIMITS, timeout=30).status_code
+        with guard:
+            if next(through) in {50, 100, 150}:
+                callers.salesforce.sessions.end()
+        return status
+
+    with ThreadPoolExecutor(30) as pool:
+        assert [200] * 200 == list(pool.map(ask, range(200)))
+    refused = [entry for entry in callers.salesforce.journal if entry.error == "INVALID_SESSION_ID"]
+    assert (1 + 3, 1 + 3) == (callers.asked, callers.salesforce.logins())
+    assert len(refused) > 30
