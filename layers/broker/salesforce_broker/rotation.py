@@ -75,8 +75,9 @@ class KeyRotation:
 
     def create(self, bits: int, days: int) -> PublishedKey:
         """Make a key and publish its certificate; InvalidRequest while an earlier one still waits to be finished."""
-        current = self._held("AWSCURRENT")
-        if current and self._held("AWSPENDING"):
+        version_id, text = self._text("AWSCURRENT")
+        current = self._key(version_id, text)
+        if current and self._key(*self._text("AWSPENDING")):
             raise InvalidRequest(
                 "There is a key already that waits for its certificate to be uploaded.",
                 hint="Upload that certificate (action 'certificate' tells it), then finish; or finish what was uploaded.",
@@ -84,7 +85,7 @@ class KeyRotation:
         private_key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
         fields = {"private_key": _pem(private_key), "certificate": self._certificate(private_key, days)}
         # Where the setting names the app, it goes on naming it.
-        client_id = _fields(self._text("AWSCURRENT")[1]).get("client_id")
+        client_id = _fields(text).get("client_id")
         if client_id:
             fields["client_id"] = client_id
         stage = "AWSPENDING" if current else "AWSCURRENT"
@@ -108,7 +109,7 @@ class KeyRotation:
 
     def finish(self, seconds: float) -> PublishedKey:
         """Move on to the key that waits, if Salesforce takes it; else raise what it says (AssertionRefused: not uploaded)."""
-        pending = self._held("AWSPENDING")
+        pending = self._key(*self._text("AWSPENDING"))
         if pending is None:
             raise InvalidRequest("There is no key that waits.", hint="Make one: the action 'create'.")
         signed = assertion.mint(
@@ -137,9 +138,8 @@ class KeyRotation:
             "There is no user to try the new key with.", hint="Set SALESFORCE_USERNAME (template parameter SalesforceUsername)."
         )
 
-    def _held(self, stage: str) -> SigningKey | None:
-        """Return the key at a stage; None if there is none, or nothing that can sign."""
-        version_id, text = self._text(stage)
+    def _key(self, version_id: str, text: str) -> SigningKey | None:
+        """Return the key in a version's text; None if there is none, or nothing that can sign."""
         try:
             # A key waits for its app to be named, too: it is a key all the same.
             return parse(text, version_id=version_id, default_client_id=self._settings.client_id or "unknown") if text else None
