@@ -9,7 +9,7 @@ VENV := .venv
 SAM := .venv-sam
 BIN := $(VENV)/bin
 CLIENTS := .build/clients
-LISTS := layers/dependencies/requirements requirements/dev requirements/sam requirements/runtime requirements/clients
+LISTS := layers/dependencies/requirements requirements/dev requirements/sam requirements/scan requirements/runtime requirements/clients
 SHELL := /bin/bash
 LOCK := $(BIN)/uv pip compile --quiet --no-header --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
