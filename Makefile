@@ -8,6 +8,7 @@ PORT ?= 5000
 VENV := .venv
 SAM := .venv-sam
 BIN := $(VENV)/bin
+SCAN := .venv-scan
 CLIENTS := .build/clients
 LISTS := layers/dependencies/requirements requirements/dev requirements/sam requirements/scan requirements/runtime requirements/clients
 SHELL := /bin/bash
@@ -42,6 +43,12 @@ $(SAM)/.installed: requirements/sam.txt $(VENV)/.installed
 	@$(BIN)/uv pip install --quiet --python $(SAM)/bin/python --require-hashes -r requirements/sam.txt
 	@touch $@
 
+$(SCAN)/.installed: requirements/scan.txt $(VENV)/.installed
+	@echo 'Installing the scanner into $(SCAN) (once) ...'
+	@test -x $(SCAN)/bin/python || $(BIN)/python -m venv $(SCAN)
+	@$(BIN)/uv pip install --quiet --python $(SCAN)/bin/python --require-hashes -r requirements/scan.txt
+	@touch $@
+
 run: venv ## Do the main job once, in the real Lambda runtime against a local Salesforce (BUILT=folder: of an earlier build)
 	@$(STACK) run $(if $(BUILT),--built $(BUILT))
 
@@ -73,7 +80,7 @@ $(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json layer
 test-system: venv ## Try `sam local` in Docker; skipped where there is no Docker, or no base image for Lambda
 	$(BIN)/python -m pytest tests/system
 
-check: venv lock-check ## Lint, types, import contract, template, locks
+check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, template (scanners too), locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/benchmarks/*.py tests
@@ -82,8 +89,12 @@ check: venv lock-check ## Lint, types, import contract, template, locks
 	$(BIN)/mypy examples/orders/src/handler.py
 	$(BIN)/mypy functions/rotate_key/handler.py
 	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
-	$(BIN)/cfn-lint template.yaml examples/*/template.yaml
+	$(BIN)/cfn-lint examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint
+	@mkdir -p .build
+	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m tests.template.deployed >.build/template.json
+	$(BIN)/cfn-lint --config-file tests/template/cfnlint.yaml --template template.yaml .build/template.json
+	$(SCAN)/bin/checkov --config-file tests/template/checkov.yaml --file template.yaml .build/template.json
 
 bench: venv ## Measure cold start and warm hit beside what a user would write by hand
 	PYTHONPATH=tools $(BIN)/python tools/benchmarks/lambda_runtime.py
@@ -106,4 +117,4 @@ lock-check: venv
 	done
 
 clean: ## Remove everything that was made here
-	rm -rf $(VENV) $(SAM) .build .aws-sam .hypothesis .mypy_cache .ruff_cache .import_linter_cache .pytest_cache
+	rm -rf $(VENV) $(SAM) $(SCAN) .build .aws-sam .hypothesis .mypy_cache .ruff_cache .import_linter_cache .pytest_cache

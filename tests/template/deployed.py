@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -38,6 +39,8 @@ EVERYTHING = NEEDED | {
 NOTHING = NEEDED | {"SharedTokenCache": "false", "EncryptionKey": "aws", "SnapStart": "true"}
 """No condition holds, but for SnapStart."""
 
+logging.getLogger("samtranslator").setLevel(logging.ERROR)  # else lines about toggles of the service itself
+
 REGION = "eu-central-1"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
@@ -45,7 +48,7 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 def transformed(raw: Mapping[str, Any], parameters: Mapping[str, str] = NEEDED) -> dict[str, Any]:
     """Return what SAM makes of the template `raw`, with code that lies in S3 as after `sam package`."""
     packaged = copy.deepcopy(dict(raw))
-    for name, resource in packaged["Resources"].items():
+    for resource in packaged["Resources"].values():
         properties = resource["Properties"]
         for code in {"CodeUri", "ContentUri"} & set(properties):
             if not properties[code].startswith("s3://"):
@@ -58,50 +61,62 @@ def transformed(raw: Mapping[str, Any], parameters: Mapping[str, str] = NEEDED) 
 def deployed(raw: Mapping[str, Any], parameters: Mapping[str, str] = NEEDED) -> dict[str, Any]:
     """Return the transformed template as it is deployed with `parameters`: without what their conditions leave out."""
     made = transformed(raw, parameters)
-    values = {name: parameters.get(name, str(each.get("Default", ""))) for name, each in made["Parameters"].items()}
-    conditions = made.get("Conditions", {})
-
-    def holds(condition: Any) -> bool:
-        (name, given), *_ = condition.items()
-        match name:
-            case "Condition":
-                return holds(conditions[given])
-            case "Fn::Equals":
-                return str(value(given[0])) == str(value(given[1]))
-            case "Fn::Not":
-                return not holds(given[0])
-            case "Fn::And":
-                return all(map(holds, given))
-            case "Fn::Or":
-                return any(map(holds, given))
-        raise NotImplementedError(name)
-
-    def value(given: Any) -> Any:
-        if isinstance(given, list):
-            found = [value(each) for each in given]
-            return [each for each in found if each != _NO_VALUE]
-        if not isinstance(given, dict):
-            return given
-        if set(given) == {"Fn::If"}:
-            condition, then, otherwise = given["Fn::If"]
-            return value(then if holds(conditions[condition]) else otherwise)
-        if set(given) == {"Ref"} and given["Ref"] in values:
-            kind = made["Parameters"][given["Ref"]]["Type"]
-            return values[given["Ref"]].split(",") if kind == "CommaDelimitedList" else values[given["Ref"]]
-        if set(given) == {"Fn::Join"} and isinstance(joined := value(given["Fn::Join"][1]), list):
-            separator = given["Fn::Join"][0]
-            return separator.join(joined) if all(isinstance(each, str) for each in joined) else {"Fn::Join": [separator, joined]}
-        if set(given) == {"Fn::Split"} and isinstance(text := value(given["Fn::Split"][1]), str):
-            return text.split(given["Fn::Split"][0])
-        found = {name: value(each) for name, each in given.items()}
-        return {name: each for name, each in found.items() if each != _NO_VALUE}
-
+    values = _Values(made, parameters)
     made["Resources"] = {
-        name: value(resource)
+        name: values.of(resource)
         for name, resource in made["Resources"].items()
-        if "Condition" not in resource or holds(conditions[resource["Condition"]])
+        if "Condition" not in resource or values.holds({"Condition": resource["Condition"]})
     }
     return made
+
+
+class _Values:
+    """Works out the intrinsic functions that parameters alone decide."""
+
+    def __init__(self, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
+        self._conditions = template.get("Conditions", {})
+        self._parameters = {
+            name: parameters.get(name, str(each.get("Default", ""))) for name, each in template["Parameters"].items()
+        }
+        self._lists = {name for name, each in template["Parameters"].items() if each["Type"] == "CommaDelimitedList"}
+
+    def holds(self, condition: dict[str, Any]) -> bool:
+        """Decide a condition, or the function that it is made of."""
+        ((name, given),) = condition.items()
+        if name == "Condition":
+            return self.holds(self._conditions[given])
+        if name == "Fn::Equals":
+            return str(self.of(given[0])) == str(self.of(given[1]))
+        assert name == "Fn::Not", f"{name} is not known here"
+        return not self.holds(given[0])
+
+    def of(self, given: Any) -> Any:
+        """Return a value without what has none."""
+        if isinstance(given, list):
+            return [each for each in map(self.of, given) if each != _NO_VALUE]
+        if not isinstance(given, dict):
+            return given
+        if len(given) == 1:
+            return self._function(*given.items())
+        return self._fields(given)
+
+    def _fields(self, given: dict[str, Any]) -> dict[str, Any]:
+        found = {name: self.of(each) for name, each in given.items()}
+        return {name: each for name, each in found.items() if each != _NO_VALUE}
+
+    def _function(self, only: tuple[str, Any]) -> Any:
+        name, given = only
+        if name == "Ref" and given in self._parameters:
+            return self._parameters[given].split(",") if given in self._lists else self._parameters[given]
+        if name == "Fn::If":
+            return self.of(given[1] if self.holds({"Condition": given[0]}) else given[2])
+        if name in {"Fn::Join", "Fn::Split"}:
+            separator, joined = given[0], self.of(given[1])
+            if name == "Fn::Split" and isinstance(joined, str):
+                return joined.split(separator)
+            if isinstance(joined, list) and all(isinstance(each, str) for each in joined):
+                return separator.join(joined)
+        return self._fields({name: given})
 
 
 if __name__ == "__main__":
