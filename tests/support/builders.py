@@ -44,6 +44,7 @@ def settings(**changes: Any) -> Settings:
         "token_cache_kms_key_id": "",
         "token_cache_tier": "Standard",
         "certificate_parameter": "",
+        "event_bus_name": "",
     }
     return Settings(**given | changes)
 

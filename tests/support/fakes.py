@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -109,6 +110,26 @@ class FakeParameterStore:
             raise ConnectTimeoutError(endpoint_url="https://ssm.example")
         if self.broken:
             raise client_error(str(self.broken))
+
+
+class FakeEventBus:
+    """Takes events; `fails_with` an AWS error code, or None for a time-out, makes it fail."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.fails_with: str | bool | None = False
+        self.refuses = False
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  boto3's own
+        """Take PutEvents."""
+        if self.fails_with is None:
+            raise ConnectTimeoutError(endpoint_url="https://events.example")
+        if self.fails_with:
+            raise client_error(str(self.fails_with))
+        if self.refuses:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+        self.events += [entry | {"Detail": json.loads(entry["Detail"])} for entry in Entries]
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
 
 
 def client_error(code: str) -> ClientError:

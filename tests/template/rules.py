@@ -42,6 +42,7 @@ DOOR = {
     "kms:Decrypt",
     "kms:Encrypt",
     "kms:GenerateDataKey",
+    "events:PutEvents",
 }
 MAY = {
     "TokenApiFunctionRole": DOOR,
@@ -263,7 +264,9 @@ def statements_name_what_they_allow(template: Template) -> None:
                 for resource in as_list(statement["Resource"]):
                     assert resource != "*", statement["Sid"]
                     pattern = resource.get("Fn::Sub", "")
-                    assert not pattern or re.search(r"\$\{AWS::StackName\}/(tokens/\*|certificate)$", pattern)
+                    assert not pattern or re.search(
+                        r"\$\{AWS::StackName\}/(tokens/\*|certificate)$|:event-bus/default$", pattern
+                    )
 
 
 @rule

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
+from salesforce_broker.announcements import Announcements
 from salesforce_broker.broker import TokenBroker
 from salesforce_broker.errors import BrokerError
 from salesforce_broker.salesforce import Salesforce
@@ -17,7 +18,7 @@ from salesforce_broker.token_cache import MemoryCache, SharedCache
 from salesforce_broker.transport import Reply
 from tests.support import builders, keys
 from tests.support.clocks import ManualClock
-from tests.support.fakes import FakeParameterStore, FakeSecretsManager, FakeTransport
+from tests.support.fakes import FakeEventBus, FakeParameterStore, FakeSecretsManager, FakeTransport
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,7 @@ class Stage:
         self.clock = ManualClock()
         self.secrets = FakeSecretsManager(keys.secret())
         self.parameters: FakeParameterStore = FakeParameterStore()
+        self.bus = FakeEventBus()
 
     def environment(
         self, transport: FakeTransport, *, settings: Settings | None = None, renewal_point: float = 0.75
@@ -64,6 +66,7 @@ class Stage:
                 token_lifetime_seconds=given.token_lifetime_seconds,
                 clock=clock,
             ),
+            announcements=Announcements(lambda: cast("Any", self.bus), bus="default", login_url=given.login_url),
             clock=clock,
             renewal_point=renewal_point,
         )

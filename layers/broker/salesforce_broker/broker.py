@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from salesforce_broker import __version__, access, observability
 from salesforce_broker.access_token import AccessToken, State
+from salesforce_broker.announcements import Announcements
 from salesforce_broker.answer import Answer, Health, IssuedToken, Outcome, Source, TokenOwner
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.election import Election
@@ -52,6 +53,7 @@ class TokenBroker:
         memory: MemoryCache,
         shared: SharedCache | None,
         salesforce: Salesforce,
+        announcements: Announcements,
         clock: Clock,
         renewal_point: float,
     ) -> None:
@@ -64,7 +66,7 @@ class TokenBroker:
         self._clock = clock
         self._renewal_point = renewal_point
         minter = Minter(keys, salesforce, audience=settings.audience, clock=clock)
-        self._login = Login(minter, salesforce, shared, clock)
+        self._login = Login(minter, salesforce, shared, announcements, clock)
         self._election = Election(shared, clock)
         self._last: dict[TokenIdentity, str] = {}
         self._minted: dict[TokenIdentity, float] = {}

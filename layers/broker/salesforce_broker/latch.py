@@ -26,6 +26,14 @@ RATE_SECONDS = (RATE_BLOCK_SECONDS, 3600.0)
 """At least, whatever Retry-After says, and at most: the limit is by the hour."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """For how many `seconds` nobody is to try, and whether this failure `begins` it or only makes it longer."""
+
+    seconds: float
+    begins: bool
+
+
 @dataclass(slots=True)
 class _Closed:
     error: SalesforceError
@@ -33,6 +41,7 @@ class _Closed:
     failures: int
     since: float
     until: float
+    told: bool = False
 
 
 class Latch:
@@ -61,27 +70,31 @@ class Latch:
             closed = self._closed.get(subject)
             return closed is not None and closed.version_id == version_id
 
-    def close(self, subject: object, version_id: str, error: SalesforceError) -> float:
-        """Note a failure; return for how many seconds the latch is closed now."""
+    def close(self, subject: object, version_id: str, error: SalesforceError) -> Pause:
+        """Note a failure; return what it does: a pause lasts, and is told of once, until a success ends it."""
         with self._guard:
             before = self._closed.get(subject)
             same = before is not None and before.version_id == version_id and type(before.error) is type(error)
             failures = before.failures + 1 if before is not None and same else 1
             seconds = _seconds(error, failures)
             now = self._clock.wall()
-            self._closed[subject] = _Closed(error, version_id, failures, now, now + seconds)
-            return seconds
+            told = before is not None and before.told
+            self._closed[subject] = _Closed(error, version_id, failures, now, now + seconds, told or seconds > 0)
+            return Pause(seconds, begins=seconds > 0 and not told)
 
     def hold(self, subject: object, version_id: str, error: SalesforceError, *, until: float) -> None:
         """Close the latch until `until` (epoch seconds) because another environment says so; never for over an hour."""
         now = self._clock.wall()
         with self._guard:
-            self._closed[subject] = _Closed(error, version_id, 1, now, min(until, now + RATE_SECONDS[1]))
+            before = self._closed.get(subject)
+            told = before is not None and before.told
+            self._closed[subject] = _Closed(error, version_id, 1, now, min(until, now + RATE_SECONDS[1]), told)
 
-    def open(self, subject: object) -> None:
-        """Note a success."""
+    def open(self, subject: object) -> bool:
+        """Note a success; tell whether it ends a pause that began here."""
         with self._guard:
-            self._closed.pop(subject, None)
+            closed = self._closed.pop(subject, None)
+            return closed is not None and closed.told
 
 
 def _seconds(error: SalesforceError, failures: int) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from salesforce_broker import observability
 from salesforce_broker.access_token import AccessToken
+from salesforce_broker.announcements import Announcements
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.errors import AppRefused, LoginRateExceeded, SalesforceError, TokenRefused, UserRefused
 from salesforce_broker.latch import Latch
@@ -25,10 +26,13 @@ SHORTEST_SHARED_PAUSE_SECONDS = 30
 class Login:
     """Logs in at Salesforce unless that is known to fail."""
 
-    def __init__(self, minter: Minter, salesforce: Salesforce, shared: SharedCache | None, clock: Clock) -> None:
+    def __init__(
+        self, minter: Minter, salesforce: Salesforce, shared: SharedCache | None, announcements: Announcements, clock: Clock
+    ) -> None:
         self._minter = minter
         self._salesforce = salesforce
         self._shared = shared
+        self._announcements = announcements
         self._clock = clock
         self._latch = Latch(clock)
 
@@ -63,14 +67,17 @@ class Login:
             if token.fingerprint in known:
                 self.confirm(token, deadline)
         except SalesforceError as error:
-            seconds = self._latch.close(identity, key.version_id, error)
+            pause = self._latch.close(identity, key.version_id, error)
             observability.count(f"LoginFailed.{error.code}")
             if self._shared and isinstance(error, UserRefused):
                 self._shared.purge(identity)
-            elif self._shared and error.retryable and seconds >= SHORTEST_SHARED_PAUSE_SECONDS:
-                self._shared.pause(identity, self._clock.wall() + seconds, key.sealing_key)
+            elif self._shared and error.retryable and pause.seconds >= SHORTEST_SHARED_PAUSE_SECONDS:
+                self._shared.pause(identity, self._clock.wall() + pause.seconds, key.sealing_key)
+            if pause.begins:
+                self._announcements.paused(identity.subject, error, pause.seconds, deadline)
             raise
-        self._latch.open(identity)
+        if self._latch.open(identity):
+            self._announcements.resumed(identity.subject, deadline)
         return accepted, token
 
     def confirm(self, token: AccessToken, deadline: Deadline) -> None:

@@ -57,6 +57,7 @@ class Minter:
                 now=self._clock.wall() + self._skew,
                 token_id=secrets.token_hex(16),
             )
+            observability.count("LoginAttempt")
             try:
                 token = self._salesforce.exchange(signed, deadline)
             except SalesforceBusy as error:

@@ -10,16 +10,20 @@ start longer by two thirds (docs/decisions/0002).
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 import warnings
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from salesforce_broker.errors import BrokerError, InternalError
+from salesforce_broker.errors import AccessDenied, BrokerError, InternalError, InvalidRequest, SalesforceError
 
 METRICS_NAMESPACE = "SalesforceTokenBroker"
 SERVICE = "salesforce-token-broker"
+
+FUNCTION_NAME = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local")
+"""Set by Lambda: which door of which stack this is."""
 
 TALKATIVE_LIBRARIES = ("boto3", "botocore", "urllib3", "requests", "s3transfer")
 """At DEBUG botocore prints the body of GetSecretValue and urllib3 each URL; a log level setting must not reach them."""
@@ -32,11 +36,47 @@ warnings.filterwarnings("ignore", message="No application metrics to publish", c
 
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace=METRICS_NAMESPACE, service=SERVICE)
+# A function is a door of one stack: two orgs in an account never add up.
+metrics.set_default_dimensions(function_name=FUNCTION_NAME)
+
+
+def _codes(root: type[BrokerError]) -> set[str]:
+    own = {root.code} if hasattr(root, "code") else set()
+    return own.union(*(_codes(each) for each in root.__subclasses__()))
+
+
+METRICS = frozenset(
+    {
+        *(f"TokenIssued.{source}" for source in ("memory", "shared", "salesforce")),
+        *(f"Error.{code}" for code in _codes(BrokerError)),
+        *(f"LoginFailed.{code}" for code in _codes(SalesforceError)),
+        *(f"Key.{action}" for action in ("create", "certificate", "finish")),
+        "CallerFault",
+        "LoginAttempt",
+        "LoginsPaused",
+        "LoginsResumed",
+        "EventNotSent",
+        "SharedCacheDegraded",
+        "KeyAgeDays",
+        "CertificateDaysLeft",
+    }
+)
+"""All there are, under the dimensions service and function_name: what alarms and the dashboard may ask for."""
 
 
 def count(name: str) -> None:
     """Count one occurrence of `name` in CloudWatch (EMF, flushed by the door's decorator)."""
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+    _add(name, MetricUnit.Count, 1)
+
+
+def gauge(name: str, value: float) -> None:
+    """Tell CloudWatch what `name` is now."""
+    _add(name, MetricUnit.NoUnit, value)
+
+
+def _add(name: str, unit: MetricUnit, value: float) -> None:
+    assert name in METRICS, name
+    metrics.add_metric(name=name, unit=unit, value=value)
 
 
 def audit(event: str, **fields: object) -> None:
@@ -59,6 +99,8 @@ def report(error: Exception) -> None:
     """
     if isinstance(error, BrokerError) and not isinstance(error, InternalError):
         count(f"Error.{error.code}")
+        if isinstance(error, InvalidRequest | AccessDenied):
+            count("CallerFault")
         logger.warning(
             "request failed",
             error=error.code,

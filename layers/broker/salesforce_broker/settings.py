@@ -68,6 +68,7 @@ class Settings:
     token_cache_kms_key_id: str
     token_cache_tier: Tier
     certificate_parameter: str
+    event_bus_name: str
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -91,7 +92,13 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         token_cache_kms_key_id=environment.get("TOKEN_CACHE_KMS_KEY_ID", ""),
         token_cache_tier=_token_cache_tier(environment),
         certificate_parameter=environment.get("CERTIFICATE_PARAMETER", ""),
+        event_bus_name=environment.get("EVENT_BUS_NAME", ""),
     )
+
+
+def before_snapshot(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether Lambda imports this in order to take SnapStart's snapshot of it."""
+    return environment.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
 def salesforce_origin(url: str) -> str | None:

@@ -32,6 +32,8 @@ SMALLEST_KEY_BITS = 2048
 RECHECK_SECONDS = 300
 """A rotated key is seen within minutes, at some twelve reads an hour and environment; a refused signature looks at once."""
 
+DAY = 24 * 3600
+
 STORE_HINT = (
     'Put {"client_id": "<consumer key>", "private_key": "<PEM>"} into the secret, with the unencrypted RSA private key'
     " (2048 bits or more) whose certificate is on the app."
@@ -65,12 +67,16 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One version of the app's key. `sealing_key` (32 bytes) is derived from it and authenticates the shared cache."""
+    """One version of the app's key. `sealing_key` (32 bytes) is derived from it and authenticates the shared cache.
+
+    `certificate_ends`: epoch seconds, where the secret has the certificate too.
+    """
 
     client_id: str
     version_id: str
     private_key: RSAPrivateKey = field(repr=False)
     sealing_key: bytes = field(repr=False)
+    certificate_ends: float | None = field(default=None, repr=False)
 
 
 class SigningKeySource:
@@ -109,6 +115,8 @@ class SigningKeySource:
         """Read the current version again and hold it; what was held stays if that fails."""
         self._looked = self._clock.wall()
         self._held = self._read("AWSCURRENT", self._held)
+        if self._held.certificate_ends is not None:
+            observability.gauge("CertificateDaysLeft", (self._held.certificate_ends - self._looked) / DAY)
         return self._held
 
     def pending(self) -> SigningKey:
@@ -135,6 +143,8 @@ class SigningKeySource:
                 hint="Transient if it passes; in a VPC check the route or the endpoint to Secrets Manager.",
                 retryable=True,
             ) from error
+        if stage == "AWSCURRENT" and "CreatedDate" in answer:
+            observability.gauge("KeyAgeDays", (self._clock.wall() - answer["CreatedDate"].timestamp()) / DAY)
         version_id = answer["VersionId"]
         if held is not None and held.version_id == version_id:
             return held
@@ -155,13 +165,12 @@ def parse(text: str, *, version_id: str, default_client_id: str) -> SigningKey:
             hint="Put it into the secret as 'client_id', or set SALESFORCE_CLIENT_ID (template parameter SalesforceClientId).",
         )
     private_key = _private_key(fields.get("private_key"))
-    if fields.get("certificate"):
-        _check_pair(fields["certificate"], private_key)
+    certificate_ends = _end_of_pair(fields["certificate"], private_key) if fields.get("certificate") else None
     encoded = private_key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"salesforce-token-broker token cache 1")
-    return SigningKey(client_id, version_id, private_key, sealing_key=derive.derive(encoded))
+    return SigningKey(client_id, version_id, private_key, sealing_key=derive.derive(encoded), certificate_ends=certificate_ends)
 
 
 def _fields(text: str) -> dict[str, Any]:
@@ -198,14 +207,19 @@ def _private_key(pem: object) -> RSAPrivateKey:
     return key
 
 
-def _check_pair(certificate: object, private_key: RSAPrivateKey) -> None:
-    """Refuse a certificate of another key here, rather than have Salesforce call it an invalid assertion."""
+def _end_of_pair(certificate: object, private_key: RSAPrivateKey) -> float:
+    """Return when the certificate ends (epoch seconds).
+
+    One of another key is refused here, rather than have Salesforce call it an invalid assertion.
+    """
     try:
-        public_key = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1]).public_key()
+        found = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1])
+        public_key = found.public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=STORE_HINT) from None
     if public_key != private_key.public_key():
         raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
+    return found.not_valid_after_utc.timestamp()
 
 
 def _pem_block(pem: str) -> tuple[str, bytes]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import random
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
 from salesforce_broker import __version__, observability, settings
+from salesforce_broker.announcements import Announcements
 from salesforce_broker.broker import TokenBroker
 from salesforce_broker.clock import Clock
 from salesforce_broker.rotation import KeyRotation
@@ -20,11 +22,17 @@ from salesforce_broker.signing_key import SigningKeySource
 from salesforce_broker.token_cache import MemoryCache, SharedCache
 from salesforce_broker.transport import Transport
 
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
 SECRETS_MANAGER = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 """At worst some 7 s: a cold start has 10, and a failed pull must not end it."""
 
 PARAMETER_STORE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """No second attempt: a miss costs one exchange, waiting for a cache costs every caller."""
+
+EVENT_BRIDGE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+"""An event is told while a caller waits: once, and soon."""
 
 EARLIEST_RENEWAL, LATEST_RENEWAL = 0.5, 0.9
 """Shares of a token's life. Each environment draws its own point, so that a fleet renews one after another."""
@@ -37,10 +45,27 @@ def token_broker() -> TokenBroker:
 
 
 def cold_start() -> None:
-    """Build the broker and pull the key ahead of the first request.
+    """Build the broker and pull the key ahead of the first request: now, or after each restore of a snapshot.
 
-    Whatever fails is reported and left to the first request to try again: an exception here would end the environment.
+    A snapshot has the imports and nothing else: no key, no connection, no clock that was read (docs/decisions/0007).
     """
+    if settings.before_snapshot():
+        # Lambda's own runtime has it, and only a function with SnapStart needs it.
+        from snapshot_restore_py import register_after_restore  # noqa: PLC0415
+
+        register_after_restore(_restored)
+    else:
+        _pull()
+
+
+def _restored() -> None:
+    # All environments of a snapshot would draw the same numbers: renew together, and pause together.
+    random.seed()
+    _pull()
+
+
+def _pull() -> None:
+    """Whatever fails is reported and left to the first request to try again: an exception here would end the environment."""
     try:
         token_broker().warm()
     except Exception as error:  # noqa: BLE001  see above
@@ -83,9 +108,15 @@ def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
         memory=MemoryCache(clock),
         shared=shared,
         salesforce=_salesforce(given, clock),
+        announcements=Announcements(_event_bridge, bus=given.event_bus_name, login_url=given.login_url),
         clock=clock,
         renewal_point=random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL),  # noqa: S311  jitter
     )
+
+
+@functools.cache
+def _event_bridge() -> EventBridgeClient:
+    return boto3.client("events", config=EVENT_BRIDGE)
 
 
 def _salesforce(given: settings.Settings, clock: Clock) -> Salesforce:
