@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -373,3 +374,24 @@ def test_a_grant_is_for_its_caller_only(account: Account) -> None:
     forged = {"sub": OTHER_USERNAME, "requestContext": other["requestContext"]}
     with pytest.raises(InvalidRequest):
         account.invoke(forged)
+
+
+def metrics(written: str) -> list[dict[str, Any]]:
+    """Return what was said to CloudWatch, a flush each."""
+    lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
+    return [line for line in lines if "_aws" in line]
+
+
+def test_the_age_of_the_key_comes_with_the_first_request(account: Account, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is pulled before; and again whenever the secret has been looked at."""
+    secret = json.loads(keys.secret(client_id=DEFAULT_CONSUMER_KEY))
+    account.put_secret(json.dumps(secret | {"certificate": keys.certificate()}))
+    door = account.open("token_invoke")
+    account.invoke({}, door=door)
+    account.invoke({}, door=door)
+    first, second = metrics(capfd.readouterr().out)
+    ((age,), (left,)) = first["KeyAgeDays"], first["CertificateDaysLeft"]
+    assert 0 <= age < 1
+    assert abs(left - (keys.certificate_ends() - time.time()) / 86400) < 1
+    assert ([1], [1]) == (first["LoginAttempt"], first["TokenIssued.salesforce"])
+    assert not {"KeyAgeDays", "CertificateDaysLeft", "LoginAttempt"} & set(second)

@@ -26,6 +26,7 @@ def environment(**changes: str) -> dict[str, str]:
         "SALESFORCE_LOGIN_URL": LOGIN_URL,
         "SALESFORCE_USERNAME": USERNAME,
         "ALLOWED_SUBJECTS": OTHER_USERNAME,
+        "EVENT_BUS_NAME": "default",
     } | changes
 
 
@@ -44,7 +45,7 @@ def settings(**changes: Any) -> Settings:
         "token_cache_kms_key_id": "",
         "token_cache_tier": "Standard",
         "certificate_parameter": "",
-        "event_bus_name": "",
+        "event_bus_name": "default",
     }
     return Settings(**given | changes)
 

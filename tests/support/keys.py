@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -34,6 +35,11 @@ def pem(key: PrivateKeyTypes, *, pkcs1: bool = False, password: bytes | None = N
 def certificate(name: str = "current") -> str:
     """Return a self-signed certificate (PEM) of the key of that name."""
     return key_material.self_signed(rsa_key(name))
+
+
+def certificate_ends(name: str = "current") -> float:
+    """Tell when it does (epoch seconds)."""
+    return x509.load_pem_x509_certificate(certificate(name).encode()).not_valid_after_utc.timestamp()
 
 
 def secret(name: str = "current", *, client_id: str = CLIENT_ID) -> str:

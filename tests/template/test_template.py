@@ -97,7 +97,10 @@ def test_routes_of_the_template_and_of_the_door_are_the_same() -> None:
 
 def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:
     """What the template sets is read, and what is read is set."""
-    read = set(re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(settings))) - {"SSLKEYLOGFILE", "AWS_LAMBDA_INITIALIZATION_TYPE"}
+    read = set(re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(settings))) - {
+        "SSLKEYLOGFILE",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+    }
     declared = [GLOBAL_FUNCTION, *(function["Properties"] for function in FUNCTIONS.values())]
     assert read == {name for each in declared for name in each.get("Environment", {}).get("Variables", {})} - {"RES_OPTIONS"}
 

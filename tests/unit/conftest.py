@@ -36,6 +36,7 @@ class Stage:
         self.secrets = FakeSecretsManager(keys.secret())
         self.parameters: FakeParameterStore = FakeParameterStore()
         self.bus = FakeEventBus()
+        self.make_bus: Callable[[], Any] = lambda: self.bus
 
     def environment(
         self, transport: FakeTransport, *, settings: Settings | None = None, renewal_point: float = 0.75
@@ -66,7 +67,7 @@ class Stage:
                 token_lifetime_seconds=given.token_lifetime_seconds,
                 clock=clock,
             ),
-            announcements=Announcements(lambda: cast("Any", self.bus), bus="default", login_url=given.login_url),
+            announcements=Announcements(self.make_bus, bus=given.event_bus_name, login_url=given.login_url),
             clock=clock,
             renewal_point=renewal_point,
         )

@@ -9,7 +9,10 @@ import logging
 import pytest
 
 from salesforce_broker import observability
-from salesforce_broker.errors import AccessDenied
+from salesforce_broker.answer import Source
+from salesforce_broker.errors import AccessDenied, AppRefused, NotFound
+from salesforce_broker.request import KeyAction
+from salesforce_broker.response import HTTP_STATUS
 
 
 @pytest.mark.parametrize("library", ["botocore.parsers", "boto3.resources", "urllib3.connectionpool", "requests"])
@@ -37,3 +40,39 @@ def test_a_defect_is_logged_by_place_and_not_by_message(log: io.StringIO) -> Non
         observability.report(error)
     assert "s3cret" not in log.getvalue()
     assert "test_observability.py" in log.getvalue()
+
+
+def test_a_metric_says_which_door_of_which_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two dimensions, both bounded, before and after a flush."""
+    for value in (1, 2):
+        observability.gauge("KeyAgeDays", value)
+        observability.metrics.flush_metrics()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line in lines:
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert ("SalesforceTokenBroker", [["function_name", "service"]]) == (
+            directive["Namespace"],
+            [sorted(names) for names in directive["Dimensions"]],
+        )
+        assert (observability.FUNCTION_NAME, "salesforce-token-broker") == (line["function_name"], line["service"])
+    assert [[1], [2]] == [line["KeyAgeDays"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("error", "own"), [(AccessDenied("no"), 1), (NotFound("no"), 1), (AppRefused("no"), 0), (ValueError(), 0)]
+)
+def test_a_callers_own_fault_is_counted_as_such(monkeypatch: pytest.MonkeyPatch, error: Exception, own: int) -> None:
+    """The alarm of the door for Lambdas is about the rest."""
+    names: list[str] = []
+    monkeypatch.setattr(observability, "_add", lambda name, *_: names.append(name))
+    observability.report(error)
+    assert own == names.count("CallerFault")
+
+
+def test_there_is_a_metric_for_every_name_that_the_rooms_make() -> None:
+    """One that is not in the list cannot be counted."""
+    assert {f"TokenIssued.{source.value}" for source in Source} <= observability.METRICS
+    assert {f"Key.{action.value}" for action in KeyAction} <= observability.METRICS
+    assert {f"Error.{code}" for code in HTTP_STATUS} <= observability.METRICS
+    with pytest.raises(AssertionError):
+        observability.count("LatchOpen")
