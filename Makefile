@@ -23,7 +23,7 @@ export AWS_DEFAULT_REGION ?= eu-central-1
 STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run serve build test test-clients test-system check bench bench-fleet lock lock-check clean
+.PHONY: help venv run serve build test test-clients test-system fuzz openapi check bench bench-fleet lock lock-check clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -80,15 +80,22 @@ $(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json layer
 test-system: venv ## Try `sam local` in Docker; skipped where there is no Docker, or no base image for Lambda
 	$(BIN)/python -m pytest tests/system
 
+fuzz: venv ## Ask at random: 10,000 requests that docs/openapi.yaml knows or not, and 100,000 raw events (some ten minutes)
+	FUZZ=long $(BIN)/python -m pytest tests/fuzz
+
+openapi: venv ## Make docs/openapi.yaml of the code
+	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py
+
 check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, template (scanners too), locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
 	$(BIN)/mypy functions/rotate_key/handler.py
 	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
+	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py --check
 	$(BIN)/cfn-lint examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint
 	@mkdir -p .build

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from salesforce_broker.errors import InvalidRequest, NotFound
 from salesforce_broker.settings import USERNAME
@@ -33,6 +33,8 @@ DEFAULT_KEY_BITS = 3072
 DEFAULT_CERTIFICATE_DAYS = 825
 LONGEST_CERTIFICATE_DAYS = 3650
 """Salesforce accepts expired ones: the end is a reminder to make another key."""
+
+_Part = TypeVar("_Part", dict[str, Any], list[Any], str)
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
@@ -97,8 +99,10 @@ ROUTES = {
 }
 
 
-def from_api_gateway(event: Mapping[str, Any], context: LambdaContext) -> TokenRequest:
-    """Read a REST API proxy event (payload version 1.0)."""
+def from_api_gateway(event: object, context: LambdaContext) -> TokenRequest:
+    """Read a REST API proxy event (payload version 1.0); what is none was sent past API Gateway, and is refused."""
+    if not isinstance(event, dict):
+        raise _no_event("it")
     action = ROUTES.get((str(event.get("httpMethod")), str(event.get("resource"))))
     if action is None:
         raise NotFound("There is no such method and path.", hint=f"There are: {_routes()}.")
@@ -110,7 +114,7 @@ def from_api_gateway(event: Mapping[str, Any], context: LambdaContext) -> TokenR
     else:
         fields = query
         _refuse_unknown(fields, known=("sub",) if action is Action.IDENTITY else ())
-    identity = (event.get("requestContext") or {}).get("identity") or {}
+    identity = _part(_part(event, "requestContext", dict), "identity", dict)
     seconds_left = min(context.get_remaining_time_in_millis() / 1000, API_GATEWAY_SECONDS)
     return _request("api", action, fields, caller=str(identity.get("userArn") or ""), seconds_left=seconds_left)
 
@@ -146,7 +150,7 @@ def from_operator(payload: object, context: LambdaContext) -> KeyRequest:
 def _request(door: str, action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:
     """Check the fields, whatever door they came through."""
     subject = fields.get("sub")
-    if subject is not None and not (isinstance(subject, str) and USERNAME.fullmatch(subject)):
+    if "sub" in fields and not (isinstance(subject, str) and USERNAME.fullmatch(subject)):
         raise InvalidRequest(
             "The field 'sub' is not a Salesforce username.",
             hint="It has the form of an e-mail address, at most 80 characters, without spaces; leave it out for the default.",
@@ -155,7 +159,7 @@ def _request(door: str, action: Action, fields: Mapping[str, Any], *, caller: st
     if isinstance(min_ttl, bool) or not isinstance(min_ttl, int) or not 0 <= min_ttl <= LONGEST_MIN_TTL_SECONDS:
         raise InvalidRequest("The field 'min_ttl' is not a whole number of seconds from 0 to 86400.")
     rejected = fields.get("rejected")
-    if rejected is not None and not (isinstance(rejected, str) and _FINGERPRINT.fullmatch(rejected)):
+    if "rejected" in fields and not (isinstance(rejected, str) and _FINGERPRINT.fullmatch(rejected)):
         raise InvalidRequest(
             "The field 'rejected' is not a fingerprint.",
             hint="Send the 16 hex digits of 'fingerprint' in the answer whose token Salesforce refused.",
@@ -166,16 +170,17 @@ def _request(door: str, action: Action, fields: Mapping[str, Any], *, caller: st
 def _query(event: Mapping[str, Any]) -> dict[str, str]:
     """Return the query parameters, each given once."""
     query: dict[str, str] = {}
-    for name, values in (event.get("multiValueQueryStringParameters") or {}).items():
+    for name in (values_of := _part(event, "multiValueQueryStringParameters", dict)):
+        values = _part(values_of, name, list)
         if len(values) != 1:
             raise InvalidRequest(f"The query parameter {_shown(name)} is given more than once.")
         query[name] = values[0]
-    return {**(event.get("queryStringParameters") or {}), **query}
+    return {**_part(event, "queryStringParameters", dict), **query}
 
 
 def _body(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the JSON body; none for an empty body. Any content type will do: curl -d sends a form's."""
-    body = event.get("body") or ""
+    body = _part(event, "body", str)
     # Four thirds: a base64 body is longer than what it holds.
     if len(body) > LONGEST_BODY_BYTES * 4 // 3:
         raise InvalidRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
@@ -196,6 +201,23 @@ def _body(event: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InvalidRequest("The body is not a JSON object.", hint='Send {"sub": "user@example.com"}, or no body.')
     return fields
+
+
+def _part(event: Mapping[str, Any], name: str, kind: type[_Part]) -> _Part:
+    """Return a part of an envelope, empty if there is none."""
+    part = event.get(name)
+    if part is None:
+        return kind()
+    if not isinstance(part, kind):
+        raise _no_event(name)
+    return part
+
+
+def _no_event(name: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"This is no event of API Gateway: {_shown(name)} is of another type.",
+        hint="Invoke the function of the output TokenFunctionArn instead; this one is for API Gateway.",
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
