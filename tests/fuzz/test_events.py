@@ -165,7 +165,7 @@ def _nothing_secret_is_said(log: io.StringIO, capfd: pytest.CaptureFixture[str])
     yield
     captured = capfd.readouterr()
     said = log.getvalue() + captured.out + captured.err
-    assert "internal_error" not in said
+    assert '"error":"internal_error"' not in said
     assert not [
         needle for needle in [*keys.pem(keys.rsa_key()).splitlines()[1:-1], "eyJhbGciOi", "00D0000000local!"] if needle in said
     ]

@@ -21,7 +21,7 @@ def parse_body(body: str | None, **changes: Any) -> request.TokenRequest:
     return request.from_api_gateway(api_event(body=body, **changes), Context())
 
 
-@pytest.mark.parametrize("body", [None, "", "  ", "{}"])
+@pytest.mark.parametrize("body", [None, "", "{}"])
 def test_no_body_asks_for_the_default(body: str | None) -> None:
     """Every field is optional, and so is the body."""
     asked = parse_body(body)
@@ -73,6 +73,9 @@ def test_a_base64_body_is_decoded() -> None:
         ("[]", "not a JSON object"),
         ('"text"', "not a JSON object"),
         ("{", "not JSON"),
+        (" ", "not JSON"),
+        ('{"sub": null}', "'sub'"),
+        ('{"rejected": null}', "'rejected'"),
         ("[" * 2000, "not JSON"),
         ("{}" * 2, "not JSON"),
         ('{"min_ttl": ' + "9" * 4000 + "}", "min_ttl|JSON|longer"),
@@ -182,3 +185,21 @@ def test_no_payload_makes_anything_but_a_request_or_a_refusal(payload: object) -
         request.from_invoke(payload, Context())
     except BrokerError as error:
         assert isinstance(error, InvalidRequest)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        api_event(body=1),  # type: ignore[arg-type]
+        api_event(multiValueQueryStringParameters=["sub"]),
+        api_event(path="/identity", method="GET", multiValueQueryStringParameters={"sub": "a@b.c"}),
+        api_event(requestContext="x"),
+        api_event(requestContext={"identity": ["x"]}),
+    ],
+)
+def test_what_is_no_event_of_the_gateway_is_named_so(event: object) -> None:
+    """Sent by who may invoke the function past API Gateway."""
+    with pytest.raises(InvalidRequest, match="no event of API Gateway"):
+        request.from_api_gateway(event, Context())

@@ -191,7 +191,7 @@ def _body(event: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidRequest("The body is not UTF-8 text.") from None
     if len(raw) > LONGEST_BODY_BYTES:
         raise InvalidRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
-    if not text.strip():
+    if not text:
         return {}
     try:
         fields = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
