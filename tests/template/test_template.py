@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local_stack import template
-from salesforce_broker import request, settings, wiring
+from salesforce_broker import __version__, request, settings, wiring
 from tests.template.rules import RULES, Template
 
 ROOT = Path(__file__).parents[2]
@@ -158,3 +159,23 @@ def test_what_scanners_leave_out_has_its_reason() -> None:
                 assert before.startswith("  # "), line
                 left_out.append(line)
     assert 0 < len(left_out) <= 6
+
+
+def test_what_the_serverless_repository_shows_is_there() -> None:
+    """Licence and readme lie where it says, and the version is the product's."""
+    shown = TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert (ROOT / shown["LicenseUrl"]).is_file()
+    assert (ROOT / shown["ReadmeUrl"]).is_file()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert __version__ == shown["SemanticVersion"] == project["version"]
+    assert shown["SpdxLicenseId"] == project["license"]
+
+
+def test_each_stage_is_a_stack_of_its_own() -> None:
+    """With parameters that there are."""
+    stages = {name: each for name, each in tomllib.loads((ROOT / "samconfig.toml").read_text()).items() if name != "version"}
+    assert {"default", "staging", "production"} <= set(stages)
+    assert len(stages) == len({stage["global"]["parameters"]["stack_name"] for stage in stages.values()})
+    for stage in stages.values():
+        overrides = stage["deploy"]["parameters"].get("parameter_overrides", "")
+        assert set(re.findall(r"(\w+)=", overrides)) <= set(TEMPLATE["Parameters"])
