@@ -87,6 +87,8 @@ class _Values:
             return self.holds(self._conditions[given])
         if name == "Fn::Equals":
             return str(self.of(given[0])) == str(self.of(given[1]))
+        if name == "Fn::And":
+            return all(map(self.holds, given))
         assert name == "Fn::Not", f"{name} is not known here"
         return not self.holds(given[0])
 

@@ -173,6 +173,10 @@ MUTANTS: dict[str, tuple[str, Change]] = {
             "TokenFunctionRole", "ReadSigningKey", Action=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
         ),
     ),
+    "a cache that nobody shares, readable all the same": (
+        "roles_may_do_this_and_no_more",
+        lambda raw: raw["Conditions"].update(WithSharedTokenCache={"Fn::Equals": ["true", "true"]}),
+    ),
     "a managed policy": (
         "roles_may_do_this_and_no_more",
         put("TokenFunctionRole Properties ManagedPolicyArns", ["arn:aws:iam::aws:policy/AmazonSSMFullAccess"]),
