@@ -309,11 +309,15 @@ def credentials_are_of_no_use_elsewhere(template: Template) -> None:
         assert [{"Ref": f"{name}Role"} for name in sorted(FUNCTIONS)] == sorted(fence["Roles"], key=lambda role: role["Ref"])
         denied = {statement["Sid"]: statement for statement in fence["PolicyDocument"]["Statement"]}
         assert {statement["Effect"] for statement in denied.values()} == {"Deny"}
-        own = sorted((arn(name) for name in FUNCTIONS), key=str)
+        own = [arn(name) for name in FUNCTIONS] + [{"Fn::Sub": f"${{{name}.Arn}}:*"} for name in FUNCTIONS]
         elsewhere, within = denied["NothingFromElsewhere"], denied["NoNetworkFromWithin"]
-        assert {"secretsmanager:*", "ssm:*", "kms:*"} <= set(elsewhere["Action"])
-        assert own == sorted(elsewhere["Condition"]["ArnNotEquals"]["lambda:SourceFunctionArn"], key=str)
-        assert own == sorted(within["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"], key=str)
+        assert {"secretsmanager:*", "ssm:*", "lambda:*"} == set(elsewhere["Action"])
+        assert sorted(own, key=str) == sorted(elsewhere["Condition"]["ArnNotLike"]["lambda:SourceFunctionArn"], key=str)
+        assert sorted(own, key=str) == sorted(within["Condition"]["ArnLike"]["lambda:SourceFunctionArn"], key=str)
+        if resources is not template.nothing:
+            key = denied["NoKeyFromElsewhere"]
+            # Lambda decrypts variables as the role, from elsewhere, with a key of its own.
+            assert (key["Action"], key["Resource"], key["Condition"]) == ("kms:*", arn("DataKey"), elsewhere["Condition"])
         assert {"ssm:GetParameterHistory", "ssm:LabelParameterVersion"} <= set(denied["NoOldTokens"]["Action"])
         assert "Condition" not in denied["NoOldTokens"]
 

@@ -202,9 +202,17 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     "a role outside the fence": ("credentials_are_of_no_use_elsewhere", drop("Fence Properties Roles 0")),
     "a fence with a gate": (
         "credentials_are_of_no_use_elsewhere",
-        put("Fence Properties PolicyDocument Statement 0 Action", ["secretsmanager:*", "ssm:*"]),
+        put("Fence Properties PolicyDocument Statement 0 Action", ["secretsmanager:*"]),
     ),
-    "the history of tokens": ("credentials_are_of_no_use_elsewhere", drop("Fence Properties PolicyDocument Statement 1")),
+    "a fence that locks Lambda out": (
+        "credentials_are_of_no_use_elsewhere",
+        put("Fence Properties PolicyDocument Statement 1 Fn::If 1 Resource", "*"),
+    ),
+    "a fence for unpublished functions alone": (
+        "credentials_are_of_no_use_elsewhere",
+        drop("Fence Properties PolicyDocument Statement 0 Condition ArnNotLike lambda:SourceFunctionArn 1"),
+    ),
+    "the history of tokens": ("credentials_are_of_no_use_elsewhere", drop("Fence Properties PolicyDocument Statement 2")),
     "the key without its services": (
         "the_data_key_works_through_two_services_alone",
         statement(
