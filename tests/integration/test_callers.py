@@ -160,21 +160,21 @@ def test_a_broker_that_is_stopped_costs_nothing_while_the_token_lives(callers: C
     broker = callers.broker(clock=cast("Any", clock.clock()))
     session = broker.session()
     assert session.get(LIMITS, timeout=30).ok
-    door, callers.api.functions["TokenFunction"] = callers.api.functions["TokenFunction"], hang_up
-    for _ in range(60):
-        clock.advance(1)
+    with pytest.MonkeyPatch.context() as gone:
+        gone.setattr(callers.api.functions["TokenFunction"], "invoke", hang_up)
+        for _ in range(60):
+            clock.advance(1)
+            assert session.get(LIMITS, timeout=30).ok
+        assert 1 == callers.asked
+        clock.advance(800)
         assert session.get(LIMITS, timeout=30).ok
-    assert 1 == callers.asked
-    clock.advance(800)
-    assert session.get(LIMITS, timeout=30).ok
-    clock.advance(900)
-    with pytest.raises(BrokerUnreachable):
-        broker.token()
-    callers.api.functions["TokenFunction"] = door
+        clock.advance(900)
+        with pytest.raises(BrokerUnreachable):
+            broker.token()
     assert session.get(LIMITS, timeout=30).ok
 
 
-def hang_up(_: bytes) -> object:
+def hang_up(*_: object) -> object:
     """End the connection without an answer."""
     raise ConnectionResetError
 

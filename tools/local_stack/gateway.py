@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from local_stack.lambda_function import Refused
 from local_stack.loopback import Loopback
 
 LOCAL_CALLER = "arn:aws:iam::123456789012:user/local"
@@ -52,7 +53,12 @@ class _Handler(BaseHTTPRequestHandler):
         if (self.command, parts.path) not in self.routes:
             self._answer(403, {"message": "Missing Authentication Token"})  # API Gateway's words for an unknown route
             return
-        answer = type(self).invoke(self._event(parts.path, parts.query, raw))
+        try:
+            answer = type(self).invoke(self._event(parts.path, parts.query, raw))
+        except Refused:
+            # "If the Lambda API rejects the invocation request, API Gateway returns a 500" [Lambda's guide, "Handling errors"].
+            self._answer(500, {"message": "Internal server error"})
+            return
         if not isinstance(answer, dict) or "statusCode" not in answer:
             self._answer(502, {"message": "Internal server error"})
             return

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 TIMEOUT_SECONDS = 20
-"""Of a function; the template's."""
+"""Of a function, unless its variables say otherwise; the template's."""
 
 START_SECONDS = 30
 """For the emulator to listen, on a machine that is busy with other things."""
@@ -65,8 +65,10 @@ class LambdaRuntime:
         self._name = name
         self._code = code
         self._environment = environment
+        self._seconds = int(environment.get("AWS_LAMBDA_FUNCTION_TIMEOUT", TIMEOUT_SECONDS))
         self._one_at_a_time = threading.Lock()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the environment; the system deletes it
+        self._said = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -95,7 +97,7 @@ class LambdaRuntime:
                 "PYTHONDONTWRITEBYTECODE": "1",  # /var/task and /opt are read-only in Lambda
                 "AWS_LAMBDA_FUNCTION_NAME": self._name,
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-                "AWS_LAMBDA_FUNCTION_TIMEOUT": str(TIMEOUT_SECONDS),
+                "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self._seconds),
                 **self._environment,
             },
             stdin=subprocess.DEVNULL,
@@ -113,13 +115,20 @@ class LambdaRuntime:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            self._process = None
+            self._said = self.log
         self._log.close()
+
+    def retire(self) -> None:
+        """End it once it is idle."""
+        with self._one_at_a_time:
+            self.__exit__(None, None, None)
 
     def invoke(self, payload: object) -> Any:
         """Invoke the function; return what it returns, raise FunctionError for what it raises."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         with self._one_at_a_time:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2 * TIMEOUT_SECONDS)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2 * self._seconds)
             with contextlib.closing(connection):
                 connection.request("POST", INVOKE_PATH, content)
                 answer = json.loads(connection.getresponse().read())
@@ -131,6 +140,8 @@ class LambdaRuntime:
     @property
     def log(self) -> str:
         """Everything that the environment has written so far."""
+        if self._log.closed:
+            return self._said
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
 

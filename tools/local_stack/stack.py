@@ -1,4 +1,4 @@
-"""The whole stack: AWS, Salesforce, the key in its secret and the certificate on its app, and environments of both functions.
+"""The whole stack: AWS, Salesforce, the key in its secret and the certificate on its app, and environments of the functions.
 
 Owns what is started and that all of it ends. What is done with it is the caller's (see `demo` and `__main__`).
 """
@@ -6,6 +6,7 @@ Owns what is started and that all of it ends. What is done with it is the caller
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +17,15 @@ from local_stack.aws import LocalAws
 from local_stack.build import Build
 from local_stack.gateway import Gateway
 from local_stack.lambda_api import LambdaApi
+from local_stack.lambda_function import ALIAS, LambdaFunction
 from local_stack.runtime import LambdaRuntime
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
 
 TOKEN_CACHE_PREFIX = "/salesforce-token-broker/local/tokens"  # noqa: S105  a path
 CERTIFICATE_PARAMETER = "/salesforce-token-broker/local/certificate"
+DOORS = ("TokenApiFunction", "TokenFunction")
+EMERGENCY_SECONDS = 120
+"""Enough here: nothing takes a snapshot."""
 OTHER_USERNAME = "orders@acme.example"
 
 
@@ -34,6 +39,7 @@ class LocalStack:
         self._public_host = public_host
         self._ends = contextlib.ExitStack()
         self._environments: list[LambdaRuntime] = []
+        self._functions: dict[str, LambdaFunction] = {}
         self.key = key_material.make()
 
     def __enter__(self) -> Self:
@@ -77,14 +83,34 @@ class LocalStack:
         return self._ends.enter_context(environment)
 
     def lambda_api(self) -> LambdaApi:
-        """Start an environment of the door for Lambdas, and Lambda's Invoke API before it, for AWS_ENDPOINT_URL_LAMBDA."""
-        door = self.environment("TokenFunction")
-        return self._ends.enter_context(LambdaApi({"TokenFunction": door.invoke}))
+        """Start an environment of the door for Lambdas, and Lambda's API before it, for AWS_ENDPOINT_URL_LAMBDA."""
+        self.function("TokenFunction").environment()
+        return self._ends.enter_context(LambdaApi(self._functions))
 
     def gateway(self, *, port: int = 0) -> Gateway:
         """Start an environment of the HTTPS door, and a gateway before it."""
-        door = self.environment("TokenApiFunction")
-        return self._ends.enter_context(Gateway(door.invoke, template.routes(template.load()), port=port))
+        door = self.function("TokenApiFunction")
+        door.environment(ALIAS)
+        invoke = functools.partial(door.invoke, qualifier=ALIAS)
+        return self._ends.enter_context(Gateway(invoke, template.routes(template.load()), port=port))
+
+    def function(self, name: str) -> LambdaFunction:
+        """Return the function of that logical id as Lambda keeps it: whoever comes to it, it is the same one."""
+        if name not in self._functions:
+            self._functions[name] = LambdaFunction(name, functools.partial(self.environment, name))
+        return self._functions[name]
+
+    def emergency_stop(self) -> LambdaRuntime:
+        """Start an environment of the operator's door that stops both others."""
+        for door in DOORS:
+            self.function(door)
+        api = self._ends.enter_context(LambdaApi(self._functions))
+        return self.environment(
+            "EmergencyStopFunction",
+            AWS_ENDPOINT_URL_LAMBDA=api.url,
+            AWS_LAMBDA_FUNCTION_TIMEOUT=str(EMERGENCY_SECONDS),
+            DOOR_FUNCTIONS=",".join(DOORS),
+        )
 
     @property
     def logs(self) -> str:
