@@ -94,6 +94,7 @@ check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, templ
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
 	$(BIN)/mypy functions/rotate_key/handler.py
+	$(BIN)/mypy functions/emergency_stop/handler.py
 	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
 	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py --check
 	$(BIN)/cfn-lint examples/*/template.yaml

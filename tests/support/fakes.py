@@ -8,6 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
+from local_stack.lambda_api import CONFIGURATION, LIVE, OPERATIONS, PROVISIONED, RESERVED, RESERVED_NOW, VERSIONS
+from local_stack.lambda_function import LATEST, LambdaFunction, Refused
+from local_stack.runtime import LambdaRuntime
 from salesforce_broker.clock import Deadline
 from salesforce_broker.errors import BrokerError
 from salesforce_broker.transport import Reply
@@ -21,14 +24,16 @@ class FakeTransport:
         self._last: Reply | BrokerError | None = None
         self.assertions: list[str] = []
         self.urls: list[str] = []
+        self.forms: list[Mapping[str, str]] = []
         self.bearers: list[str] = []
         self.before_answer: Callable[[], None] = lambda: None
 
     def post_form(self, url: str, form: Mapping[str, str], deadline: Deadline) -> Reply:
-        """Take a token request."""
+        """Take a token request, or a revocation."""
         assert deadline.seconds_left > 0
         self.urls.append(url)
-        self.assertions.append(form["assertion"])
+        self.forms.append(form)
+        self.assertions += [form["assertion"]] if "assertion" in form else []
         return self._answer()
 
     def get(self, url: str, bearer: str, deadline: Deadline) -> Reply:
@@ -130,6 +135,56 @@ class FakeEventBus:
             return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
         self.events += [entry | {"Detail": json.loads(entry["Detail"])} for entry in Entries]
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+
+
+class FakeLambda:
+    """Lambda's API over functions that never run: `fails` has AWS error codes to come, by operation and function.
+
+    `states` has those of versions to come, until they are Active.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.functions = {name: LambdaFunction(name, _never) for name in names}
+        self.fails: dict[tuple[str, str], Iterator[str]] = {}
+        self.states: list[str] = []
+        self.calls: list[tuple[str, str]] = []
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        """Return boto3's method of that name."""
+        wire = LAMBDA_OPERATIONS[operation]
+
+        def call(*, FunctionName: str, Qualifier: str = LATEST, **given: Any) -> Any:  # noqa: N803  boto3's own
+            self.calls.append((operation, FunctionName))
+            code = next(self.fails.get((operation, FunctionName), iter(())), None)
+            if code:
+                raise client_error(code)
+            given.pop("Name", None)
+            try:
+                _, answer = OPERATIONS[wire](self.functions[FunctionName], given, Qualifier)
+            except Refused as refused:
+                raise client_error(refused.kind) from None
+            if wire == ("GET", CONFIGURATION) and Qualifier != LATEST and self.states:
+                answer["State"] = self.states.pop(0)
+            return answer
+
+        return call
+
+
+LAMBDA_OPERATIONS = {
+    "put_function_concurrency": ("PUT", RESERVED),
+    "delete_function_concurrency": ("DELETE", RESERVED),
+    "get_function_concurrency": ("GET", RESERVED_NOW),
+    "put_provisioned_concurrency_config": ("PUT", PROVISIONED),
+    "delete_provisioned_concurrency_config": ("DELETE", PROVISIONED),
+    "get_function_configuration": ("GET", CONFIGURATION),
+    "update_function_configuration": ("PUT", CONFIGURATION),
+    "publish_version": ("POST", VERSIONS),
+    "update_alias": ("PUT", LIVE),
+}
+
+
+def _never() -> LambdaRuntime:
+    raise AssertionError("no environment is started here")
 
 
 def client_error(code: str) -> ClientError:

@@ -22,7 +22,7 @@ Rule = Callable[["Template"], None]
 RULES: dict[str, Rule] = {}
 
 DOORS = {"TokenApiFunction", "TokenFunction"}
-OPERATORS = {"RotateKeyFunction"}
+OPERATORS = {"RotateKeyFunction", "EmergencyStopFunction"}
 FUNCTIONS = DOORS | OPERATORS
 
 ALWAYS = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -56,6 +56,22 @@ MAY = {
         "kms:Decrypt",
         "kms:GenerateDataKey",
         "ssm:PutParameter",
+    },
+    "EmergencyStopFunctionRole": {
+        "lambda:GetFunctionConcurrency",
+        "lambda:PutFunctionConcurrency",
+        "lambda:DeleteFunctionConcurrency",
+        "lambda:PutProvisionedConcurrencyConfig",
+        "lambda:DeleteProvisionedConcurrencyConfig",
+        "lambda:UpdateFunctionConfiguration",
+        "lambda:GetFunctionConfiguration",
+        "lambda:PublishVersion",
+        "lambda:UpdateAlias",
+        "ssm:GetParametersByPath",
+        "ssm:GetParameters",
+        "ssm:DeleteParameters",
+        "secretsmanager:GetSecretValue",
+        "kms:Decrypt",
     },
 }
 """What each role may do beyond ALWAYS, and with NETWORK in a VPC: this and no more."""
@@ -267,7 +283,9 @@ def statements_name_what_they_allow(template: Template) -> None:
                     assert resource != "*", statement["Sid"]
                     pattern = resource.get("Fn::Sub", "")
                     assert not pattern or re.search(
-                        r"\$\{AWS::StackName\}/(tokens/\*|certificate)$|:event-bus/default$", pattern
+                        r"\$\{AWS::StackName\}/(tokens|tokens/\*|certificate)$|:event-bus/default$"
+                        r"|^\$\{Token(Api)?Function\.Arn\}:(live|\*)$",
+                        pattern,
                     )
 
 
@@ -287,6 +305,22 @@ def roles_may_do_this_and_no_more(template: Template) -> None:
         assert "ManagedPolicyArns" not in json.dumps(of_type(resources, "AWS::IAM::Role"))
         attached = set(of_type(resources, "AWS::IAM::Policy")) | set(of_type(resources, "AWS::IAM::ManagedPolicy"))
         assert attached == {"Fence"}
+
+
+@rule
+def an_emergency_stop_touches_the_doors_alone(template: Template) -> None:
+    """Nobody but its role may change a function, it may change the doors only, and it puts no foreign layer into them."""
+    doors = [arn(name) for name in DOORS] + [
+        {"Fn::Sub": f"${{{name}.Arn}}:{qualifier}"} for name in DOORS for qualifier in ("live", "*")
+    ]
+    for resources in template.each:
+        changes = [(role, each) for role, each in statements(resources) if "lambda:" in str(each["Action"])]
+        assert {"EmergencyStopFunctionRole"} == {role for role, _ in changes}
+        for _, statement in changes:
+            assert not [resource for resource in as_list(statement["Resource"]) if resource not in doors], statement["Sid"]
+            if "lambda:UpdateFunctionConfiguration" in as_list(statement["Action"]):
+                layers = statement["Condition"]["ForAllValues:StringEquals"]["lambda:Layer"]
+                assert all(layers == resources[name]["Properties"]["Layers"] for name in DOORS)
 
 
 @rule

@@ -191,6 +191,18 @@ MUTANTS: dict[str, tuple[str, Change]] = {
             PolicyDocument={"Statement": []},
         ),
     ),
+    "a stop for other functions": (
+        "an_emergency_stop_touches_the_doors_alone",
+        statement("EmergencyStopFunctionRole", "StopAndOpenDoors", Resource={"Fn::GetAtt": ["RotateKeyFunction", "Arn"]}),
+    ),
+    "a stop that may add a layer": (
+        "an_emergency_stop_touches_the_doors_alone",
+        statement("EmergencyStopFunctionRole", "MarkDoors", Condition=None),
+    ),
+    "a door that may change itself": (
+        "an_emergency_stop_touches_the_doors_alone",
+        statement("TokenFunctionRole", "ReadSigningKey", Action="lambda:UpdateFunctionConfiguration"),
+    ),
     "a role for everybody": (
         "only_lambda_takes_the_roles",
         put("TokenFunctionRole Properties AssumeRolePolicyDocument Statement 0 Principal", {"AWS": "*"}),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local_stack import template
-from salesforce_broker import __version__, request, settings, wiring
+from salesforce_broker import __version__, emergency, lambda_doors, request, settings, wiring
 from tests.template.rules import RULES, Template
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,16 @@ def test_a_rule_holds(read: Template, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["TokenApiFunction", "TokenFunction", "DependenciesLayer", "RotateKeyFunction", "BrokerLayer", "ClientLayer"]
+    "name",
+    [
+        "TokenApiFunction",
+        "TokenFunction",
+        "DependenciesLayer",
+        "RotateKeyFunction",
+        "EmergencyStopFunction",
+        "BrokerLayer",
+        "ClientLayer",
+    ],
 )
 def test_what_users_name_is_there(name: str) -> None:
     """Logical ids that stand in commands and outputs."""
@@ -117,6 +126,16 @@ def test_a_cold_start_pull_fits_into_lambdas_ten_seconds() -> None:
 def test_the_function_ends_before_api_gateway_hangs_up() -> None:
     """29 seconds."""
     assert GLOBAL_FUNCTION["Timeout"] < 29
+
+
+def test_an_emergency_stop_knows_the_doors_as_they_are() -> None:
+    """Both of them, their alias, and how long a request may take that had begun before."""
+    variables = FUNCTIONS["EmergencyStopFunction"]["Properties"]["Environment"]["Variables"]
+    doors = [name for name, function in FUNCTIONS.items() if "AutoPublishAlias" in function["Properties"]]
+    assert {"Fn::Join": [",", [{"Ref": name} for name in doors]]} == variables["DOOR_FUNCTIONS"]
+    assert {lambda_doors.ALIAS} == {FUNCTIONS[name]["Properties"]["AutoPublishAlias"] for name in doors}
+    assert not [name for name in doors if "Timeout" in FUNCTIONS[name]["Properties"]]
+    assert GLOBAL_FUNCTION["Timeout"] == emergency.LONGEST_REQUEST_SECONDS
 
 
 def test_every_parameter_is_described_checked_and_grouped() -> None:

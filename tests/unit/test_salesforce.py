@@ -27,9 +27,9 @@ from tests.support.fakes import FakeTransport
 HTML = b"<!DOCTYPE html><html>Down for maintenance</html>"
 
 
-def salesforce(answer: Reply) -> tuple[Salesforce, FakeTransport]:
-    """Return Salesforce with one answer to everything."""
-    transport = FakeTransport(answer)
+def salesforce(*answers: Reply) -> tuple[Salesforce, FakeTransport]:
+    """Return Salesforce with these answers, the last one to everything else."""
+    transport = FakeTransport(*answers)
     clock = ManualClock().clock()
     room = Salesforce(
         cast("Any", transport),
@@ -183,3 +183,49 @@ def test_identity_tells_a_dead_token_from_other_trouble(answer: Reply, kind: typ
     with pytest.raises(SalesforceError) as caught:
         identity(answer)
     assert kind is type(caught.value)
+
+
+UNSUPPORTED = refusal("unsupported_token_type", "this token type is not supported")
+UNSUPPORTED_AS_A_FORM = reply(
+    b"error=unsupported_token_type&error_description=this%20token%20type%20is%20not%20supported", status=400
+)
+BAD_TOKEN = reply(b"Bad_OAuth_Token", status=403)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [reply(b"")],
+        [refusal("invalid_token", "invalid token")],
+        [reply(b"error=invalid_token&error_description=invalid%20token", status=400)],
+        [UNSUPPORTED, BAD_TOKEN],
+        [UNSUPPORTED_AS_A_FORM, BAD_TOKEN],
+    ],
+)
+def test_a_token_that_is_over_is_revoked(answers: list[Reply]) -> None:
+    """By this or before; the endpoint needs no client authentication, and gets the token in a form."""
+    room, transport = salesforce(*answers)
+    room.revoke(builders.token(), ManualClock().clock().deadline(10))
+    assert f"{builders.LOGIN_URL}/services/oauth2/revoke" == transport.urls[0]
+    assert [{"token": "00D000000000001!first"}] == transport.forms
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ([UNSUPPORTED, reply({"id": "x"})], AppRefused),
+        ([UNSUPPORTED_AS_A_FORM, reply({"id": "x"})], AppRefused),
+        ([UNSUPPORTED, reply(b"", status=500)], SalesforceBusy),
+        ([reply(b"", status=500)], SalesforceBusy),
+        ([reply(b"", status=429)], SalesforceBusy),
+        ([refusal("unknown_error", "retry your request")], SalesforceBusy),
+        ([reply(HTML, status=400)], AppRefused),
+        ([reply(b"", status=302)], AppRefused),
+        ([reply({"error": "invalid_token"}, status=500)], SalesforceError),
+    ],
+)
+def test_a_token_that_may_live_is_not_revoked(answers: list[Reply], kind: type[SalesforceError]) -> None:
+    """Of what cannot be revoked, or is said not to be, Salesforce itself is asked whether it lives."""
+    room, _ = salesforce(*answers)
+    with pytest.raises(kind):
+        room.revoke(builders.token(), ManualClock().clock().deadline(10))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from salesforce_broker.access_token import AccessToken
@@ -72,6 +72,23 @@ class PublishedKey:
     stage: str
     certificate: str
     not_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """How an operator's action ended: `stopped` tells of each door whether Lambda refuses to invoke it.
+
+    `shared`: copies of tokens, leases and pauses that lie in SSM, of a stop those that it deleted. `versions`: by door, the one
+    whose environments start with an empty memory. `revoked`: fingerprints by subject. `refused`: by subject, why Salesforce
+    does not log it in (an error's code).
+    """
+
+    action: str
+    stopped: Mapping[str, bool]
+    shared: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    revoked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 Answer = IssuedToken | TokenOwner | Health

@@ -18,6 +18,7 @@ Owns the closed set of `error` codes and what each means for a retry. Does not k
     |   |-- LoginRateExceeded       "rate": over 3,600 logins of this user in an hour
     |   |-- SalesforceBusy          "busy": transient, worth another attempt
     |   `-- TokenRefused            a call with the token failed because the token is not (or no longer) valid
+    |-- EmergencyIncomplete         an operator's stop (or the end of one) was not done whole
     `-- InternalError               a defect of the broker itself
 
 No exception of this tree carries a key, an assertion, a token or a response body.
@@ -148,6 +149,13 @@ class TokenRefused(SalesforceError):
     """Salesforce did not accept the token on a call."""
 
     code = "salesforce_token"
+    retryable = True
+
+
+class EmergencyIncomplete(BrokerError):
+    """Some steps of an operator's action failed, all others were done; the same action again does what is left."""
+
+    code = "emergency_incomplete"
     retryable = True
 
 

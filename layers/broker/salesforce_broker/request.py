@@ -81,6 +81,26 @@ class KeyRequest:
     days: int
 
 
+class EmergencyAction(enum.Enum):
+    """What an operator can do in an emergency."""
+
+    STOP = "stop"
+    RESUME = "resume"
+    STATUS = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyRequest:
+    """An operator's request. `revoke`: whether a stop ends the sessions at Salesforce, too."""
+
+    action: EmergencyAction
+    seconds_left: float
+    revoke: bool = False
+
+
+OperatorAction = TypeVar("OperatorAction", KeyAction, EmergencyAction)
+
+
 class LambdaContext(Protocol):
     """The part of Lambda's context object that is used here."""
 
@@ -133,18 +153,33 @@ def from_invoke(payload: object, context: LambdaContext) -> TokenRequest:
 
 
 def from_operator(payload: object, context: LambdaContext) -> KeyRequest:
-    """Read the payload of an operator's invocation."""
-    actions = [each.value for each in KeyAction]
-    if not isinstance(payload, dict) or payload.get("action") not in actions:
-        raise InvalidRequest("The payload names no action.", hint=f'Send {{"action": ...}} with one of: {", ".join(actions)}.')
-    action = KeyAction(payload["action"])
-    _refuse_unknown(payload, known=("action", "bits", "days") if action is KeyAction.CREATE else ("action",))
-    bits, days = payload.get("bits", DEFAULT_KEY_BITS), payload.get("days", DEFAULT_CERTIFICATE_DAYS)
+    """Read the payload of an operator's invocation about the key."""
+    action, fields = _operators(payload, KeyAction)
+    _refuse_unknown(fields, known=("action", "bits", "days") if action is KeyAction.CREATE else ("action",))
+    bits, days = fields.get("bits", DEFAULT_KEY_BITS), fields.get("days", DEFAULT_CERTIFICATE_DAYS)
     if bits not in KEY_BITS:
         raise InvalidRequest(f"The field 'bits' is not one of {', '.join(map(str, KEY_BITS))}.")
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_CERTIFICATE_DAYS:
         raise InvalidRequest(f"The field 'days' is not a whole number from 1 to {LONGEST_CERTIFICATE_DAYS}.")
     return KeyRequest(action, context.get_remaining_time_in_millis() / 1000, bits, days)
+
+
+def from_emergency(payload: object, context: LambdaContext) -> EmergencyRequest:
+    """Read the payload of an operator's invocation in an emergency."""
+    action, fields = _operators(payload, EmergencyAction)
+    _refuse_unknown(fields, known=("action", "revoke") if action is EmergencyAction.STOP else ("action",))
+    revoke = fields.get("revoke", False)
+    if not isinstance(revoke, bool):
+        raise InvalidRequest("The field 'revoke' is neither true nor false.")
+    return EmergencyRequest(action, context.get_remaining_time_in_millis() / 1000, revoke)
+
+
+def _operators(payload: object, actions: type[OperatorAction]) -> tuple[OperatorAction, dict[str, Any]]:
+    """Return which of `actions` a payload names, and its fields."""
+    known = [each.value for each in actions]
+    if not isinstance(payload, dict) or payload.get("action") not in known:
+        raise InvalidRequest("The payload names no action.", hint=f'Send {{"action": ...}} with one of: {", ".join(known)}.')
+    return actions(payload["action"]), payload
 
 
 def _request(door: str, action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:

@@ -10,7 +10,7 @@ import math
 from http import HTTPStatus
 from typing import Any
 
-from salesforce_broker.answer import Answer, Health, IssuedToken, PublishedKey, TokenOwner
+from salesforce_broker.answer import Answer, Emergency, Health, IssuedToken, PublishedKey, TokenOwner
 from salesforce_broker.errors import BrokerError, InternalError
 
 HTTP_STATUS = {
@@ -69,6 +69,23 @@ def to_operator(key: PublishedKey) -> dict[str, Any]:
         "not_after": key.not_after,
         "next": next_step,
     }
+
+
+def to_emergency(ended: Emergency) -> dict[str, Any]:
+    """Shape what an operator is told of a stop, of its end, or of how things stand."""
+    doors = {name: "stopped" if stopped else "open" for name, stopped in ended.stopped.items()}
+    answer: dict[str, Any] = {"action": ended.action, "doors": doors}
+    match ended.action:
+        case "status":
+            answer["shared"] = ended.shared
+        case "stop":
+            answer |= {
+                "shared_deleted": ended.shared,
+                "versions": dict(ended.versions),
+                "revoked": {subject: list(fingerprints) for subject, fingerprints in ended.revoked.items()},
+                "refused": dict(ended.refused),
+            }
+    return answer
 
 
 def to_http_error(error: Exception, request_id: str) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""The only room that talks to Salesforce: an assertion for a token, and a token for whose it is.
+"""The only room that talks to Salesforce: an assertion for a token, a token for whose it is, and the end of a token.
 
 Owns what an answer must look like to be believed. Does not retry (see `broker`), bound time (see `transport`) or know what
 a refusal means (see `refusals`).
 
-Facts about the endpoints: Salesforce help, "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration" and "Identity URLs".
+Facts about the endpoints: Salesforce help, "OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration", "Identity URLs" and
+"Revoke OAuth Tokens".
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import email.utils
 import json
 import re
+import urllib.parse
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +25,7 @@ from salesforce_broker.settings import instance_origin
 from salesforce_broker.transport import Reply, Transport
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  a path
+REVOKE_PATH = "/services/oauth2/revoke"
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 LONGEST_RETRY_AFTER_SECONDS = 3600
@@ -46,6 +49,9 @@ _ACCESS_TOKEN = re.compile(r"[!-~]{1,32768}")
 _IDENTITY_PATH = re.compile(r"https?://[^/?#\s]+(?P<path>/id/[A-Za-z0-9]{15,18}/[A-Za-z0-9]{15,18})")
 
 _WRONG_HOST_HINT = "Check SALESFORCE_LOGIN_URL: something other than Salesforce's token endpoint answered there."
+
+
+_ENDLESS_HINT = "It ends by its own time-out; freeze the user in Salesforce, or block the app, to end it now."
 
 
 class Salesforce:
@@ -99,6 +105,36 @@ class Salesforce:
                 hint="Add the scope 'id' (Access the identity URL service) or 'openid' to the app's OAuth scopes.",
             )
         raise _refusal(reply, now=self._clock.wall())
+
+    def revoke(self, token: AccessToken, deadline: Deadline) -> None:
+        """End the session of `token`, for everybody who holds it; raise a SalesforceError unless it is over.
+
+        "unsupported_token_type" is said of a token that is dead as well as of one that cannot be revoked (RFC 7009 section
+        2.2.1), so it is asked whether it lives.
+        """
+        reply = self._transport.post_form(self._login_url + REVOKE_PATH, {"token": token.value}, deadline)
+        if reply.status == HTTPStatus.OK:
+            return
+        error = _revocation_error(reply)
+        if error == "invalid_token":
+            return
+        if error != "unsupported_token_type":
+            raise _refusal(reply, now=self._clock.wall())
+        try:
+            self.identity(token, deadline)
+        except TokenRefused:
+            return
+        raise AppRefused("Salesforce does not revoke this kind of token.", hint=_ENDLESS_HINT)
+
+
+def _revocation_error(reply: Reply) -> str | None:
+    """Return the error's code; the endpoint has been seen to answer with a form instead of JSON."""
+    if reply.status != HTTPStatus.BAD_REQUEST:
+        return None
+    try:
+        return str(_json_object(reply).get("error"))
+    except SalesforceError:
+        return dict(urllib.parse.parse_qsl(reply.body.decode(errors="replace"))).get("error")
 
 
 def _refusal(reply: Reply, *, now: float) -> SalesforceError:

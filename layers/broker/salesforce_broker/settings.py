@@ -49,6 +49,7 @@ Tier = Literal["Standard", "Intelligent-Tiering"]
 LONGEST_PARAMETER_BYTES: dict[Tier, int] = {"Standard": 4096, "Intelligent-Tiering": 8192}
 """By the tiers of SSM's parameters to choose from; the second costs some cents a month for each token over 4 KB."""
 
+_FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PARAMETER_PREFIX = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,10}")
 
 
@@ -69,6 +70,20 @@ class Settings:
     token_cache_tier: Tier
     certificate_parameter: str
     event_bus_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencySettings:
+    """What an emergency stop acts on, and what its end restores.
+
+    `doors`: names of functions. `reserved_concurrency`: None for no bound. `provisioned_concurrency`: 0 for none. Apart from
+    Settings, because a stop must not depend on the rest of them.
+    """
+
+    doors: tuple[str, ...]
+    reserved_concurrency: int | None
+    provisioned_concurrency: int
+    token_cache_prefix: str
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -93,6 +108,27 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         token_cache_tier=_token_cache_tier(environment),
         certificate_parameter=environment.get("CERTIFICATE_PARAMETER", ""),
         event_bus_name=environment.get("EVENT_BUS_NAME", ""),
+    )
+
+
+def load_emergency(environment: Mapping[str, str] = os.environ) -> EmergencySettings:
+    """Read what an emergency stop needs; raise SettingsInvalid naming the first that is missing or malformed."""
+    doors = tuple(environment.get("DOOR_FUNCTIONS", "").split(","))
+    if not all(_FUNCTION_NAME.fullmatch(door) for door in doors):
+        raise SettingsInvalid(
+            "DOOR_FUNCTIONS is not a list of Lambda functions.",
+            hint="Give the names of the functions that hand out tokens, separated by commas, without spaces.",
+        )
+    reserved = environment.get("RESERVED_CONCURRENCY", "")
+    provisioned = environment.get("PROVISIONED_CONCURRENCY", "") or "0"
+    for name, given in {"RESERVED_CONCURRENCY": reserved or "0", "PROVISIONED_CONCURRENCY": provisioned}.items():
+        if not re.fullmatch(r"[0-9]{1,5}", given, re.ASCII):
+            raise SettingsInvalid(f"{name} is not a number of environments.", hint="Leave it empty for none.")
+    return EmergencySettings(
+        doors=doors,
+        reserved_concurrency=int(reserved) if reserved else None,
+        provisioned_concurrency=int(provisioned),
+        token_cache_prefix=_token_cache_prefix(environment),
     )
 
 

@@ -103,12 +103,14 @@ class MemoryCache:
 class Shared:
     """What the environments tell each other of one identity: the last token, perhaps expired, and a pause until when.
 
-    `crowded`: SSM throttled the question, so nobody knows; there are many who ask it.
+    `crowded`: SSM throttled the question, so nobody knows; there are many who ask it. `unread`: AWS's code where the question
+    got no answer for whatever reason.
     """
 
     token: AccessToken | None = None
     paused_until: float = 0.0
     crowded: bool = False
+    unread: str = ""
 
 
 class SharedCache:
@@ -134,7 +136,7 @@ class SharedCache:
             answer = self._client.get_parameters(Names=[name, name + PAUSE], WithDecryption=True)
         except (BotoCoreError, ClientError) as error:
             _degrade("shared cache cannot be read", error)
-            return Shared(crowded=_code(error) in THROTTLED)
+            return Shared(crowded=_code(error) in THROTTLED, unread=_code(error))
         values = {found.get("Name"): found.get("Value", "") for found in answer["Parameters"]}
         token, paused_until = None, 0.0
         if name in values:

@@ -16,6 +16,10 @@ from salesforce_broker import __version__, observability, settings
 from salesforce_broker.announcements import Announcements
 from salesforce_broker.broker import TokenBroker
 from salesforce_broker.clock import Clock
+from salesforce_broker.emergency import EmergencyStop
+from salesforce_broker.lambda_doors import LambdaDoors
+from salesforce_broker.minter import Minter
+from salesforce_broker.revocation import Revocation
 from salesforce_broker.rotation import KeyRotation
 from salesforce_broker.salesforce import Salesforce
 from salesforce_broker.signing_key import SigningKeySource
@@ -33,6 +37,9 @@ PARAMETER_STORE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "st
 
 EVENT_BRIDGE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """An event is told while a caller waits: once, and soon."""
+
+IN_AN_EMERGENCY = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+"""Of every AWS client of a stop: nobody waits for a token, and each call counts."""
 
 EARLIEST_RENEWAL, LATEST_RENEWAL = 0.5, 0.9
 """Shares of a token's life. Each environment draws its own point, so that a fleet renews one after another."""
@@ -85,32 +92,62 @@ def key_rotation() -> KeyRotation:
     )
 
 
-def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
-    """Build a broker with clients of its own."""
-    keys = SigningKeySource(
-        boto3.client("secretsmanager", config=SECRETS_MANAGER),
-        secret_arn=given.signing_key_secret_arn,
-        client_id=given.client_id,
+@functools.cache
+def emergency_stop() -> EmergencyStop:
+    """Return what stops everything, built at the first call."""
+    given, clock = settings.load_emergency(), Clock()
+    return EmergencyStop(
+        given,
+        doors=LambdaDoors(boto3.client("lambda", config=IN_AN_EMERGENCY), given),
+        parameters=boto3.client("ssm", config=IN_AN_EMERGENCY),
+        revocation=lambda: _revocation(settings.load(), clock),
         clock=clock,
     )
-    shared = None
-    if given.token_cache_prefix:
-        shared = SharedCache(
-            boto3.client("ssm", config=PARAMETER_STORE),
-            prefix=given.token_cache_prefix,
-            kms_key_id=given.token_cache_kms_key_id,
-            tier=given.token_cache_tier,
-            clock=clock,
-        )
-    return TokenBroker(
+
+
+def _revocation(given: settings.Settings, clock: Clock) -> Revocation:
+    keys, salesforce = _keys(given, clock, IN_AN_EMERGENCY), _salesforce(given, clock)
+    return Revocation(
         given,
         keys=keys,
+        shared=_shared_cache(given, clock, IN_AN_EMERGENCY),
+        minter=Minter(keys, salesforce, audience=given.audience, clock=clock),
+        salesforce=salesforce,
+    )
+
+
+def build(given: settings.Settings, *, clock: Clock) -> TokenBroker:
+    """Build a broker with clients of its own."""
+    return TokenBroker(
+        given,
+        keys=_keys(given, clock, SECRETS_MANAGER),
         memory=MemoryCache(clock),
-        shared=shared,
+        shared=_shared_cache(given, clock, PARAMETER_STORE),
         salesforce=_salesforce(given, clock),
         announcements=Announcements(_event_bridge, bus=given.event_bus_name, login_url=given.login_url),
         clock=clock,
         renewal_point=random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL),  # noqa: S311  jitter
+    )
+
+
+def _keys(given: settings.Settings, clock: Clock, config: Config) -> SigningKeySource:
+    return SigningKeySource(
+        boto3.client("secretsmanager", config=config),
+        secret_arn=given.signing_key_secret_arn,
+        client_id=given.client_id,
+        clock=clock,
+    )
+
+
+def _shared_cache(given: settings.Settings, clock: Clock, config: Config) -> SharedCache | None:
+    if not given.token_cache_prefix:
+        return None
+    return SharedCache(
+        boto3.client("ssm", config=config),
+        prefix=given.token_cache_prefix,
+        kms_key_id=given.token_cache_kms_key_id,
+        tier=given.token_cache_tier,
+        clock=clock,
     )
 
 

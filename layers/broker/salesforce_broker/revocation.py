@@ -1,0 +1,99 @@
+"""The end of tokens at Salesforce: the shared copies, and what only lies in memory, here or with a caller.
+
+Owns whose tokens there may be and how they are reached. Does not decide when (see `emergency`).
+
+Nobody knows all tokens that were handed out. But while a session lives, Salesforce answers a login of the same user to the
+same app with the identical token: so one login for each subject finds the token that everybody holds, and to revoke it ends
+the session for all of them.
+"""
+
+from __future__ import annotations
+
+from salesforce_broker import observability
+from salesforce_broker.access_token import AccessToken
+from salesforce_broker.clock import Deadline
+from salesforce_broker.errors import BrokerError, EmergencyIncomplete, SalesforceError
+from salesforce_broker.minter import Minter
+from salesforce_broker.salesforce import Salesforce
+from salesforce_broker.settings import Settings
+from salesforce_broker.signing_key import SigningKey, SigningKeySource
+from salesforce_broker.token_cache import SharedCache, TokenIdentity
+
+
+class Revocation:
+    """Revokes the tokens of every subject that the settings name; remembers what it found and what became of it."""
+
+    def __init__(
+        self, settings: Settings, *, keys: SigningKeySource, shared: SharedCache | None, minter: Minter, salesforce: Salesforce
+    ) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._shared = shared
+        self._minter = minter
+        self._salesforce = salesforce
+        self._found: dict[str, dict[str, AccessToken]] = {}
+        self.revoked: dict[str, tuple[str, ...]] = {}
+        self.refused: dict[str, str] = {}
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Everybody for whom there can be a token."""
+        granted = (subjects for _, subjects in self._settings.subject_grants.subjects)
+        return tuple(sorted({self._settings.username, *self._settings.allowed_subjects}.union(*granted) - {""}))
+
+    def open_shared_copies(self) -> None:
+        """Read the shared tokens, which are about to be deleted; raise a BrokerError if that was not possible."""
+        if self._shared is None:
+            return
+        keys = self._versions()
+        for subject in self.subjects:
+            for key in keys:
+                identity = TokenIdentity(self._settings.login_url, self._settings.audience, key.client_id, subject)
+                shared = self._shared.get(identity, key.sealing_key)
+                if shared.unread:
+                    raise EmergencyIncomplete(f"The shared tokens cannot be read: {shared.unread}.")
+                if shared.token:
+                    self._find(subject, shared.token)
+
+    def revoke(self, subject: str, deadline: Deadline) -> None:
+        """End every session of `subject` that can be found; raise a BrokerError if one lives on, or may.
+
+        A subject whom Salesforce does not log in is noted as refused; what was found otherwise is revoked all the same.
+        """
+        failure: BrokerError | None = None
+        try:
+            _, token = self._minter.mint(self._keys.current(), subject, deadline)
+            self._find(subject, token)
+            self.refused.pop(subject, None)
+        except BrokerError as error:
+            if isinstance(error, SalesforceError) and not error.retryable:
+                self.refused[subject] = error.code
+            else:
+                failure = error
+        for fingerprint, token in list(self._found.get(subject, {}).items()):
+            try:
+                self._salesforce.revoke(token, deadline)
+            except SalesforceError as error:
+                failure = error
+                continue
+            del self._found[subject][fingerprint]
+            self.revoked[subject] = tuple(dict.fromkeys((*self.revoked.get(subject, ()), fingerprint)))
+            observability.logger.info("token revoked", subject=subject, fingerprint=fingerprint)
+        if failure:
+            raise failure
+
+    def _find(self, subject: str, token: AccessToken) -> None:
+        self._found.setdefault(subject, {})[token.fingerprint] = token
+
+    def _versions(self) -> list[SigningKey]:
+        """Return every version of the key with which a shared copy may be sealed; raise if there is none."""
+        found: list[SigningKey] = []
+        failures: list[BrokerError] = []
+        for look in (self._keys.refresh, self._keys.pending, self._keys.previous):
+            try:
+                found.append(look())
+            except BrokerError as error:
+                failures.append(error)
+        if not found:
+            raise failures[0]
+        return found

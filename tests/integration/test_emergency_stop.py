@@ -1,0 +1,528 @@
+"""The emergency stop: drilled in the real runtime, and each of its steps failing, with Salesforce beside it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any, Literal, cast
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local_stack import demo
+from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
+from local_stack.stack import DOORS, TOKEN_CACHE_PREFIX, LocalStack
+from salesforce_broker import observability, settings, wiring
+from salesforce_broker.answer import Emergency
+from salesforce_broker.clock import Clock
+from salesforce_broker.emergency import LONGEST_REQUEST_SECONDS, EmergencyStop
+from salesforce_broker.errors import BrokerError, EmergencyIncomplete, InvalidRequest
+from salesforce_broker.lambda_doors import LambdaDoors
+from salesforce_broker.request import EmergencyAction, EmergencyRequest
+from salesforce_broker.settings import EmergencySettings
+from tests.integration.conftest import OTHER_USERNAME, PREFIX, Account
+from tests.integration.test_runtime import curl
+from tests.support import keys
+from tests.support.clocks import ManualClock
+from tests.support.events import Context, event_file
+from tests.support.fakes import FakeLambda, client_error
+
+API, INVOKE = DOORS
+FOR_EVER = itertools.repeat
+
+
+def test_the_drill(stack: LocalStack) -> None:
+    """Both doors hand out a token and remember it; then none does, none is left, none works; then both do again."""
+    url = stack.gateway().url
+    door = boto3.client(
+        "lambda",
+        endpoint_url=stack.lambda_api().url,
+        region_name="eu-central-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+    def over_https() -> tuple[int, dict[str, Any]]:
+        return curl(f"{url}/token", method="POST")
+
+    def by_invoke() -> dict[str, Any]:
+        answer: dict[str, Any] = json.load(door.invoke(FunctionName=INVOKE, Qualifier="live", Payload=b"{}")["Payload"])
+        return answer
+
+    _, first = over_https()
+    assert ("salesforce", "shared") == (first["source"], by_invoke()["source"])
+    assert ("memory", "memory") == (over_https()[1]["source"], by_invoke()["source"])
+    operator = stack.emergency_stop()
+
+    with ThreadPoolExecutor(1) as one:
+        stop = one.submit(operator.invoke, event_file("emergency-stop"))
+        refused: ClientError | None = None
+        while not stop.done() and refused is None:
+            time.sleep(0.05)
+            try:
+                by_invoke()
+            except ClientError as error:
+                refused = error
+        assert (500, {"message": "Internal server error"}) == over_https()
+        assert not stop.done(), "the doors were stopped last"
+        assert refused is not None
+        assert "TooManyRequestsException" == refused.response["Error"]["Code"]
+        assert "ReservedFunctionConcurrentInvocationLimitExceeded" == cast("Any", refused.response)["Reason"]
+        stopped = stop.result()
+
+    assert {API: "stopped", INVOKE: "stopped"} == stopped["doors"]
+    assert {API: "2", INVOKE: "2"} == stopped["versions"]
+    assert first["fingerprint"] in stopped["revoked"][DEFAULT_USERNAME]
+    assert {} == stopped["refused"]
+    assert stopped["shared_deleted"] >= 1
+    assert stack.salesforce.sessions.find(first["access_token"]) is None
+    assert [] == stack.aws.client("ssm").get_parameters_by_path(Path=TOKEN_CACHE_PREFIX)["Parameters"]
+    assert {"action": "status", "doors": stopped["doors"], "shared": 0} == operator.invoke({"action": "status"})
+    assert 500 == over_https()[0]
+
+    assert {"action": "resume", "doors": {API: "open", INVOKE: "open"}} == operator.invoke({"action": "resume"})
+    _, second = over_https()
+    assert ("salesforce", "shared") == (second["source"], by_invoke()["source"])
+    assert second["access_token"] != first["access_token"]
+    assert stack.salesforce.sessions.find(second["access_token"])
+    assert '"emergency stop"' in stack.logs
+    assert demo.leaks(stack, tokens=[first["access_token"], second["access_token"]])
+
+
+class Operator:
+    """Who stops an account whose doors are functions that never run; time passes by itself while the stop waits."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.lambda_ = FakeLambda(*DOORS)
+        self.time = ManualClock()
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def do(self, action: str, *, seconds: float = 900, revoke: bool = False, **changes: Any) -> Emergency:
+        """Act, with changed settings."""
+        given = EmergencySettings(
+            **{
+                "doors": DOORS,
+                "reserved_concurrency": None,
+                "provisioned_concurrency": 0,
+                "token_cache_prefix": PREFIX,
+            }
+            | changes
+        )
+        clock = Clock(wall=self.account.salesforce.clock.now, monotonic=lambda: self.time.monotonic, sleep=self._sleep)
+        stop = EmergencyStop(
+            given,
+            doors=LambdaDoors(cast("Any", self.lambda_), given),
+            parameters=boto3.client("ssm"),
+            revocation=lambda: wiring._revocation(settings.load(), clock),  # noqa: SLF001  built as it is deployed
+            clock=clock,
+        )
+        return stop.answer(EmergencyRequest(EmergencyAction(action), seconds, revoke))
+
+    def left_of(self, action: str, **given: Any) -> str:
+        """Act, where something fails; return what the operator is told."""
+        with pytest.raises(EmergencyIncomplete) as caught:
+            self.do(action, **given)
+        assert caught.value.retryable
+        assert f"'{action}'" in caught.value.hint
+        return caught.value.description
+
+    def _sleep(self, seconds: float) -> None:
+        self.time.sleep(seconds)
+        self.account.salesforce.clock.advance(seconds)
+        if seconds > LONGEST_REQUEST_SECONDS / 2:
+            self.meanwhile()
+
+    @property
+    def stopped(self) -> dict[str, bool]:
+        """Tell of each door whether Lambda refuses to invoke it."""
+        return {name: function.reserved == 0 for name, function in self.lambda_.functions.items()}
+
+    @property
+    def live(self) -> dict[str, str]:
+        """Tell to which version each alias leads."""
+        return {name: function.version("live") for name, function in self.lambda_.functions.items()}
+
+    @property
+    def shared(self) -> list[str]:
+        """Return the names of what is shared."""
+        found = self.account.parameters.get_parameters_by_path(Path=PREFIX)["Parameters"]
+        return [parameter["Name"] for parameter in found]
+
+
+@pytest.fixture
+def operator(account: Account) -> Operator:
+    """Return who can stop a fresh account, of two users."""
+    account.set(ALLOWED_SUBJECTS=OTHER_USERNAME)
+    return Operator(account)
+
+
+@pytest.fixture
+def aws_fails(account: Account) -> Iterator[Callable[[str, str], None]]:
+    """Return a function that has an operation of AWS (service.Operation) fail from now on, by an error code."""
+    del account
+    events = boto3._get_default_session().events  # noqa: SLF001  clients copy its hooks
+    registered: list[tuple[str, Callable[..., None]]] = []
+
+    def fail(operation: str, code: str) -> None:
+        def hook(**_: object) -> None:
+            raise client_error(code)
+
+        registered.append((f"before-call.{operation}", hook))
+        events.register(*registered[-1])
+
+    yield fail
+    for name, hook in registered:
+        events.unregister(name, hook)
+
+
+def token(account: Account, subject: str = DEFAULT_USERNAME, *, door: ModuleType | None = None) -> str:
+    """Have a token handed out, and return it."""
+    return str(account.invoke({"sub": subject}, door=door)["access_token"])
+
+
+def lives(account: Account, value: str) -> bool:
+    """Tell whether Salesforce knows a token."""
+    return account.salesforce.sessions.find(value) is not None
+
+
+def test_a_stop_without_revocation_leaves_sessions_alone(operator: Operator) -> None:
+    """It asks Salesforce nothing, and reads no key: everything else is done."""
+    first = token(operator.account)
+    asked = operator.account.salesforce.exchanges()
+    ended = operator.do("stop")
+    assert {API: True, INVOKE: True} == ended.stopped == operator.stopped
+    assert ({API: "2", INVOKE: "2"}, [], 1) == (operator.live, operator.shared, ended.shared)
+    assert ({}, {}) == (ended.revoked, ended.refused)
+    assert lives(operator.account, first)
+    assert asked == operator.account.salesforce.exchanges()
+
+
+def test_all_that_is_shared_is_deleted(operator: Operator) -> None:
+    """More than one page and one batch; and nothing beside the prefix."""
+    for number in range(23):
+        operator.account.parameters.put_parameter(Name=f"{PREFIX}/{number}", Value="x", Type="String")
+    operator.account.parameters.put_parameter(Name="/broker/certificate", Value="x", Type="String")
+    assert 23 == operator.do("status").shared
+    assert 23 == operator.do("stop").shared
+    assert [] == operator.shared
+    assert operator.account.parameters.get_parameter(Name="/broker/certificate")
+
+
+def test_where_nothing_is_shared_nothing_is_looked_for(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
+    """An empty prefix."""
+    aws_fails("ssm.*", "AccessDeniedException")
+    operator.account.set(TOKEN_CACHE_PREFIX=None)
+    assert 0 == operator.do("stop", revoke=True, token_cache_prefix="").shared
+
+
+def test_every_subject_of_the_settings_is_revoked(operator: Operator) -> None:
+    """The default one, those for all and those for single callers; also what lies in memory alone."""
+    granted = "admin@acme.example"
+    role = "arn:aws:iam::123456789012:role/orders"
+    operator.account.set(ALLOWED_SUBJECTS=OTHER_USERNAME, SUBJECT_GRANTS=json.dumps({role: [granted, OTHER_USERNAME]}))
+    shared = token(operator.account)
+    operator.account.set(TOKEN_CACHE_PREFIX=None)
+    in_memory = token(operator.account, OTHER_USERNAME)
+    operator.account.set(TOKEN_CACHE_PREFIX=PREFIX)
+    ended = operator.do("stop", revoke=True)
+    assert {DEFAULT_USERNAME, OTHER_USERNAME, granted} == set(ended.revoked)
+    assert not lives(operator.account, shared)
+    assert not lives(operator.account, in_memory)
+    assert not operator.account.salesforce.sessions.end()
+
+
+def test_what_was_under_way_is_swept_too(operator: Operator) -> None:
+    """A request that had begun logs in after the first sweep, and shares its token: that is gone as well."""
+    first = token(operator.account)
+    later: list[str] = []
+    operator.meanwhile = lambda: later.append(token(operator.account))
+    ended = operator.do("stop", revoke=True)
+    assert 1 == len(later)
+    assert first != later[0]
+    assert not lives(operator.account, later[0])
+    assert ([], 2) == (operator.shared, ended.shared)
+
+
+def test_the_second_sweep_is_when_nothing_can_be_under_way(operator: Operator) -> None:
+    """The doors' time-out after they were stopped, and no later."""
+    swept: list[float] = []
+
+    def note(**_: object) -> None:
+        swept.append(operator.time.monotonic)
+
+    events = boto3._get_default_session().events  # noqa: SLF001
+    events.register("before-call.ssm.GetParametersByPath", note)
+    try:
+        operator.do("stop")
+    finally:
+        events.unregister("before-call.ssm.GetParametersByPath", note)
+    assert LONGEST_REQUEST_SECONDS == swept[1] - swept[0]
+
+
+@pytest.mark.parametrize("state", ["frozen", "inactive"])
+def test_a_subject_who_cannot_log_in_is_told_and_no_failure(operator: Operator, state: Literal["frozen", "inactive"]) -> None:
+    """What is shared of its tokens is revoked all the same, and so is everybody else's."""
+    shared, other = token(operator.account), token(operator.account, OTHER_USERNAME)
+    operator.account.salesforce.user(DEFAULT_USERNAME).state = state
+    ended = operator.do("stop", revoke=True)
+    assert {DEFAULT_USERNAME: "salesforce_user"} == ended.refused
+    assert {DEFAULT_USERNAME, OTHER_USERNAME} <= set(ended.revoked)
+    assert not lives(operator.account, shared)
+    assert not lives(operator.account, other)
+
+
+DOOR_STEPS = [
+    ("delete_provisioned_concurrency_config", "give up warm environments of"),
+    ("put_function_concurrency", "stop"),
+    ("get_function_configuration", "mark"),
+    ("update_function_configuration", "mark"),
+    ("publish_version", "publish"),
+    ("update_alias", "point"),
+]
+
+
+@pytest.mark.parametrize(("operation", "step"), DOOR_STEPS)
+@pytest.mark.parametrize("door", DOORS)
+def test_a_step_that_fails_at_a_door_keeps_no_other_from_being_done(
+    operator: Operator, operation: str, step: str, door: str
+) -> None:
+    """The other door, what is shared, the sessions; the operator hears what is left, and of nothing else."""
+    first = token(operator.account)
+    operator.lambda_.fails[operation, door] = FOR_EVER("AccessDeniedException")
+    left = operator.left_of("stop", revoke=True)
+    assert f"Left of 'stop': {step} {door}: AccessDeniedException." == left
+    (other,) = set(DOORS) - {door}
+    assert operator.stopped == {other: True, door: operation != "put_function_concurrency"}
+    renewed = operation in {"delete_provisioned_concurrency_config", "put_function_concurrency"}
+    assert operator.live == {other: "2", door: "2" if renewed else "1"}
+    assert [] == operator.shared
+    assert not lives(operator.account, first)
+
+
+def test_a_step_that_failed_is_done_by_the_same_action_again(operator: Operator) -> None:
+    """Whatever was done before is done once more, and harms nothing."""
+    operator.lambda_.fails["put_function_concurrency", API] = iter(["AccessDeniedException"])
+    assert f"stop {API}" in operator.left_of("stop", revoke=True)
+    assert {API: True, INVOKE: True} == operator.do("stop", revoke=True).stopped
+    assert {API: True, INVOKE: True} == operator.do("stop", revoke=True).stopped
+    assert {API: "4", INVOKE: "4"} == operator.live
+    assert {API: False, INVOKE: False} == operator.do("resume").stopped == operator.stopped
+
+
+@pytest.mark.parametrize(("operation", "step"), DOOR_STEPS)
+def test_what_lambda_is_busy_with_is_tried_again(operator: Operator, operation: str, step: str) -> None:
+    """A deployment is under way, or the API is asked too often: for seconds, then it is left."""
+    operator.lambda_.fails[operation, API] = iter(["ResourceConflictException", "TooManyRequestsException"])
+    assert {API: "2", INVOKE: "2"} == operator.do("stop").versions
+    operator.lambda_.fails[operation, API] = FOR_EVER("ResourceConflictException")
+    assert f"Left of 'stop': {step} {API}: ResourceConflictException." == operator.left_of("stop")
+
+
+def test_environments_that_are_kept_warm_are_given_up_and_restored(operator: Operator) -> None:
+    """Lambda would refuse to stop a door that has some; the end of the stop brings back what the template says."""
+    for function in operator.lambda_.functions.values():
+        function.reserve(50)
+        function.provision("live", 2)
+    operator.do("stop")
+    assert [(0, 0), (0, 0)] == [(each.reserved, each.provisioned) for each in operator.lambda_.functions.values()]
+    operator.do("resume", reserved_concurrency=50, provisioned_concurrency=2)
+    assert [(50, 2), (50, 2)] == [(each.reserved, each.provisioned) for each in operator.lambda_.functions.values()]
+
+
+def test_a_door_whose_warm_environments_are_still_counted_is_stopped_soon(operator: Operator) -> None:
+    """Lambda says that the number is invalid until it has let them go."""
+    operator.lambda_.fails["put_function_concurrency", API] = iter(["InvalidParameterValueException"] * 3)
+    assert operator.do("stop").stopped[API]
+
+
+def test_a_snapshot_is_waited_for(operator: Operator) -> None:
+    """Minutes, with SnapStart; the sweep comes after it."""
+    operator.lambda_.states = ["Pending"] * 300
+    assert {API: "2", INVOKE: "2"} == operator.do("stop").versions
+    operator.lambda_.states = ["Pending"] * 10_000
+    left = operator.left_of("stop")
+    assert f"Left of 'stop': point {API}: NotReady; point {INVOKE}: NotReady." == left
+    operator.lambda_.states = ["Failed"]
+    assert f"Left of 'stop': point {API}: Failed." == operator.left_of("stop")
+
+
+@pytest.mark.parametrize(
+    ("operation", "step"),
+    [("ssm.GetParametersByPath", "delete the shared tokens"), ("ssm.DeleteParameters", "delete the shared tokens")],
+)
+def test_shared_copies_that_cannot_be_deleted_are_told(
+    operator: Operator, aws_fails: Callable[[str, str], None], operation: str, step: str
+) -> None:
+    """The doors are stopped and renewed, and the token is revoked."""
+    first = token(operator.account)
+    aws_fails(operation, "AccessDeniedException")
+    assert f"Left of 'stop': {step}: AccessDeniedException." == operator.left_of("stop", revoke=True)
+    assert ({API: True, INVOKE: True}, {API: "2", INVOKE: "2"}) == (operator.stopped, operator.live)
+    assert not lives(operator.account, first)
+
+
+def test_shared_copies_that_cannot_be_read_are_told(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
+    """They are deleted all the same; the login finds the token."""
+    first = token(operator.account)
+    aws_fails("ssm.GetParameters", "AccessDeniedException")
+    assert "open the shared tokens" in operator.left_of("stop", revoke=True)
+    assert [] == operator.shared
+    assert not lives(operator.account, first)
+
+
+def test_without_the_key_everything_else_is_done(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
+    """Nothing can be revoked, and the operator hears of whom."""
+    token(operator.account)
+    aws_fails("secretsmanager.GetSecretValue", "AccessDeniedException")
+    left = operator.left_of("stop", revoke=True)
+    for step in (
+        "open the shared tokens",
+        f"revoke the tokens of {DEFAULT_USERNAME}",
+        f"revoke the tokens of {OTHER_USERNAME}",
+    ):
+        assert f"{step}: signing_key_unavailable" in left
+    assert ([], {API: True, INVOKE: True}) == (operator.shared, operator.stopped)
+    assert {API: "2", INVOKE: "2"} == operator.live
+
+
+def test_settings_that_make_no_sense_prevent_no_stop(operator: Operator) -> None:
+    """The doors may run with older ones; only the revocation needs them."""
+    operator.account.set(SUBJECT_GRANTS="{}}")
+    left = operator.left_of("stop", revoke=True)
+    assert "prepare the revocation: broker_misconfigured, SUBJECT_GRANTS" in left
+    assert ({API: True, INVOKE: True}, {API: "2", INVOKE: "2"}) == (operator.stopped, operator.live)
+
+
+def test_a_salesforce_that_is_down_is_told(operator: Operator) -> None:
+    """By subject; once it is back the same action revokes."""
+    first = token(operator.account)
+    operator.account.salesforce.faults.order("empty_500", times=None)
+    left = operator.left_of("stop", revoke=True)
+    assert f"revoke the tokens of {DEFAULT_USERNAME}: salesforce_busy" in left
+    assert f"revoke the tokens of {OTHER_USERNAME}: salesforce_busy" in left
+    assert not lives(operator.account, first), "the shared copy was revoked: only logins fail"
+    assert {API: "2", INVOKE: "2"} == operator.live
+
+
+def test_a_revocation_that_failed_is_made_good_by_the_second_sweep(operator: Operator) -> None:
+    """Nothing is left then, though the shared copy is gone by that time."""
+    operator.account.salesforce.world.switches.optional_answer_fields = True
+    first = token(operator.account)
+    operator.account.salesforce.user(DEFAULT_USERNAME).state = "frozen"
+    operator.account.salesforce.faults.order("empty_500", path="/services/oauth2/revoke", times=1)
+    ended = operator.do("stop", revoke=True)
+    assert 1 == len(ended.revoked[DEFAULT_USERNAME])
+    assert not lives(operator.account, first)
+
+
+def test_a_shared_copy_under_another_version_of_the_key_is_opened(operator: Operator) -> None:
+    """While the key is being changed; nobody could log in to find the token otherwise."""
+    first = token(operator.account)
+    operator.account.put_secret(keys.secret("other", client_id=DEFAULT_CONSUMER_KEY))
+    operator.account.salesforce.user(DEFAULT_USERNAME).state = "frozen"
+    operator.do("stop", revoke=True)
+    assert not lives(operator.account, first)
+
+
+def test_a_stop_without_time_left_says_so(operator: Operator) -> None:
+    """The doors are stopped first of all."""
+    token(operator.account)
+    assert "sweep once more: no time was left" in operator.left_of("stop", seconds=10)
+    assert ({API: True, INVOKE: True}, []) == (operator.stopped, operator.shared)
+
+
+def test_a_stop_that_cannot_be_written_down_is_a_stop(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told; the end of a stop is not done."""
+    monkeypatch.setattr(observability, "audit", broken_stream)
+    assert "Left of 'stop': write the audit line: OSError." == operator.left_of("stop")
+    with pytest.raises(OSError, match="No space"):
+        operator.do("resume")
+    assert {API: True, INVOKE: True} == operator.stopped
+
+
+def broken_stream(*_: object, **__: object) -> None:
+    """Fail as a stream does."""
+    raise OSError("No space left")
+
+
+@pytest.mark.parametrize(
+    ("operation", "step"),
+    [("delete_function_concurrency", "open"), ("put_provisioned_concurrency_config", "keep warm")],
+)
+def test_a_door_that_cannot_be_opened_is_told(operator: Operator, operation: str, step: str) -> None:
+    """The other one is."""
+    operator.do("stop")
+    operator.lambda_.fails[operation, API] = FOR_EVER("AccessDeniedException")
+    left = operator.left_of("resume", provisioned_concurrency=2)
+    assert f"Left of 'resume': {step} {API}: AccessDeniedException." == left
+    assert not operator.stopped[INVOKE]
+    assert 2 == operator.lambda_.functions[INVOKE].provisioned
+    assert operator.stopped[API] == (step == "open")
+
+
+def test_how_things_stand_is_told_or_named(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
+    """Each door by itself."""
+    token(operator.account)
+    operator.lambda_.functions[API].reserve(0)
+    ended = operator.do("status")
+    assert ({API: True, INVOKE: False}, 1) == (ended.stopped, ended.shared)
+    operator.lambda_.fails["get_function_concurrency", API] = FOR_EVER("AccessDeniedException")
+    aws_fails("ssm.GetParametersByPath", "ThrottlingException")
+    left = operator.left_of("status")
+    assert f"Left of 'status': look at {API}: AccessDeniedException; look at the shared tokens: ThrottlingException." == left
+
+
+def test_actions_leave_a_line_and_no_secret(operator: Operator, log: io.StringIO) -> None:
+    """Who looks for a stop finds it, with its kind; tokens by their fingerprints."""
+    first = token(operator.account)
+    ended = operator.do("stop", revoke=True)
+    operator.do("resume")
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    (stop,) = [line for line in lines if line["message"] == "emergency stop"]
+    assert ("operator", True) == (stop["door"], stop["revoke"])
+    assert [line for line in lines if line["message"] == "emergency over"]
+    revoked = {line["fingerprint"] for line in lines if line["message"] == "token revoked"}
+    assert revoked == {fingerprint for fingerprints in ended.revoked.values() for fingerprint in fingerprints}
+    assert "step failed" not in {line["message"] for line in lines}
+    assert first not in log.getvalue() + repr(ended)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        [],
+        {},
+        {"action": "halt"},
+        {"action": ["stop"]},
+        {"action": "stop", "revoke": "yes"},
+        {"action": "stop", "revoke": 1},
+        {"action": "stop", "revoke": None},
+        {"action": "stop", "colour": "red"},
+        {"action": "resume", "revoke": True},
+        {"action": "status", "revoke": False},
+    ],
+)
+def test_an_operators_mistake_stops_nothing(account: Account, payload: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named."""
+    monkeypatch.setattr(wiring, "emergency_stop", lambda: pytest.fail("something was done"))
+    with pytest.raises(InvalidRequest):
+        account.open("emergency_stop").lambda_handler(payload, Context())
+
+
+def test_a_defect_at_the_door_shows_nothing(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last resort, as at the other doors."""
+    monkeypatch.setattr(wiring, "emergency_stop", broken_stream)
+    with pytest.raises(BrokerError) as caught:
+        account.open("emergency_stop").lambda_handler({"action": "status"}, Context())
+    assert "internal_error" == json.loads(str(caught.value))["error"]
+    assert "No space" not in str(caught.value)
