@@ -25,8 +25,8 @@ from salesforce_broker.clock import Clock
 from salesforce_broker.emergency import LONGEST_REQUEST_SECONDS, EmergencyStop
 from salesforce_broker.errors import BrokerError, EmergencyIncomplete, InvalidRequest
 from salesforce_broker.lambda_doors import LambdaDoors
+from salesforce_broker.operator_settings import EmergencySettings
 from salesforce_broker.request import EmergencyAction, EmergencyRequest
-from salesforce_broker.settings import EmergencySettings
 from tests.integration.conftest import OTHER_USERNAME, PREFIX, Account
 from tests.integration.test_runtime import curl
 from tests.support import keys

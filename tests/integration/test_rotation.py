@@ -211,7 +211,14 @@ def test_an_unusable_secret_is_no_key(account: Account) -> None:
         {"action": "create", "days": "30"},
         {"action": "create", "colour": "red"},
         {"action": "finish", "bits": 2048},
-        {"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y"},
+        {"Step": "createSecret", "SecretId": "x"},
+        {"Step": "rotate", "SecretId": "x", "ClientRequestToken": "y"},
+        {"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y", "colour": "red"},
+        {"action": "watch"},
+        {"action": "watch", "at": "now"},
+        {"action": "import", "private_key": "x"},
+        {"action": "import", "private_key": "x", "certificate": 1},
+        {"action": "import", "private_key": "x" * 20_000, "certificate": "y"},
     ],
 )
 def test_an_operators_mistake_is_named(account: Account, payload: object) -> None:

@@ -44,7 +44,6 @@ def settings(**changes: Any) -> Settings:
         "token_cache_prefix": "/broker/tokens",
         "token_cache_kms_key_id": "",
         "token_cache_tier": "Standard",
-        "certificate_parameter": "",
         "event_bus_name": "default",
     }
     return Settings(**given | changes)

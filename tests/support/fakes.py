@@ -137,6 +137,11 @@ class FakeEventBus:
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
 
 
+def no_kms() -> Any:
+    """Be asked for KMS by nobody: the key lies in the secret."""
+    raise AssertionError("KMS is of no use here")
+
+
 class FakeLambda:
     """Lambda's API over functions that never run: `fails` has AWS error codes to come, by operation and function.
 

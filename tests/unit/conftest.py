@@ -18,7 +18,7 @@ from salesforce_broker.token_cache import MemoryCache, SharedCache
 from salesforce_broker.transport import Reply
 from tests.support import builders, keys
 from tests.support.clocks import ManualClock
-from tests.support.fakes import FakeEventBus, FakeParameterStore, FakeSecretsManager, FakeTransport
+from tests.support.fakes import FakeEventBus, FakeParameterStore, FakeSecretsManager, FakeTransport, no_kms
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +57,7 @@ class Stage:
                 cast("Any", self.secrets),
                 secret_arn=given.signing_key_secret_arn,
                 client_id="",
+                kms=no_kms,
                 clock=clock,
             ),
             memory=MemoryCache(clock),

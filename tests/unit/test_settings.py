@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_broker import settings
+from salesforce_broker import operator_settings, settings
 from salesforce_broker.errors import SettingsInvalid
 from tests.support import builders
 
@@ -136,7 +136,7 @@ EMERGENCY = {"DOOR_FUNCTIONS": "stack-TokenApiFunction-1a,stack-TokenFunction-2b
 
 def test_an_emergency_stop_reads_its_own_settings_alone() -> None:
     """Empty is none; that the rest makes no sense is no matter."""
-    given = settings.load_emergency(EMERGENCY | {"SALESFORCE_LOGIN_URL": "https://evil.example"})
+    given = operator_settings.load_emergency(EMERGENCY | {"SALESFORCE_LOGIN_URL": "https://evil.example"})
     assert (("stack-TokenApiFunction-1a", "stack-TokenFunction-2b"), None, 0, "") == (
         given.doors,
         given.reserved_concurrency,
@@ -144,7 +144,7 @@ def test_an_emergency_stop_reads_its_own_settings_alone() -> None:
         given.token_cache_prefix,
     )
     more = {"RESERVED_CONCURRENCY": "50", "PROVISIONED_CONCURRENCY": "2", "TOKEN_CACHE_PREFIX": "/broker/tokens"}
-    given = settings.load_emergency(EMERGENCY | more)
+    given = operator_settings.load_emergency(EMERGENCY | more)
     assert (50, 2, "/broker/tokens") == (
         given.reserved_concurrency,
         given.provisioned_concurrency,
@@ -168,5 +168,5 @@ def test_an_emergency_stop_reads_its_own_settings_alone() -> None:
 def test_a_setting_of_an_emergency_stop_that_makes_no_sense_is_named(name: str, value: str) -> None:
     """As the others."""
     with pytest.raises(SettingsInvalid, match=name) as caught:
-        settings.load_emergency(EMERGENCY | {name: value})
+        operator_settings.load_emergency(EMERGENCY | {name: value})
     assert caught.value.hint

@@ -17,7 +17,7 @@ from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
 from salesforce_broker.signing_key import SigningKeySource
 from tests.support import keys
 from tests.support.clocks import ManualClock
-from tests.support.fakes import FakeSecretsManager
+from tests.support.fakes import FakeSecretsManager, no_kms
 
 PEM = keys.pem(keys.rsa_key())
 PKCS1 = keys.pem(keys.rsa_key(), pkcs1=True)
@@ -25,7 +25,7 @@ PKCS1 = keys.pem(keys.rsa_key(), pkcs1=True)
 
 def parse(text: str) -> signing_key.SigningKey:
     """Parse a secret's text where the settings carry a client id."""
-    return signing_key.parse(text, version_id="v1", default_client_id="from-settings")
+    return signing_key.parse(text, version_id="v1", default_client_id="from-settings", kms=no_kms)
 
 
 @pytest.mark.parametrize("pem", [PEM, PKCS1], ids=["pkcs8", "pkcs1"])
@@ -106,7 +106,7 @@ def test_an_unusable_secret_is_named(text: str, named: str) -> None:
 def test_without_any_client_id_the_error_says_where_to_put_it() -> None:
     """Neither secret nor settings have it."""
     with pytest.raises(SigningKeyUnusable, match="consumer key") as caught:
-        signing_key.parse(PEM, version_id="v1", default_client_id="")
+        signing_key.parse(PEM, version_id="v1", default_client_id="", kms=no_kms)
     assert "SALESFORCE_CLIENT_ID" in caught.value.hint
 
 
@@ -132,7 +132,7 @@ def test_no_secret_makes_another_exception(text: str) -> None:
 def test_the_key_is_pulled_once() -> None:
     """current() holds it."""
     secrets = FakeSecretsManager(keys.secret())
-    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", clock=ManualClock().clock())
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", kms=no_kms, clock=ManualClock().clock())
     assert source.current() is source.current()
     assert 1 == secrets.calls
 
@@ -152,7 +152,7 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
     """What somebody has to mend is not retryable, what AWS has to mend is; neither repeats AWS's message."""
     secrets = FakeSecretsManager(keys.secret())
     secrets.fails_with = code
-    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", clock=ManualClock().clock())
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", kms=no_kms, clock=ManualClock().clock())
     with pytest.raises(SigningKeyUnavailable) as caught:
         source.current()
     assert retryable == caught.value.retryable
@@ -163,7 +163,7 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
 def test_an_unusable_secret_heals_without_a_restart() -> None:
     """Nothing of a failure is held."""
     secrets = FakeSecretsManager("{}")
-    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", clock=ManualClock().clock())
+    source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", kms=no_kms, clock=ManualClock().clock())
     with pytest.raises(SigningKeyUnusable):
         source.current()
     secrets.text = keys.secret()

@@ -1,4 +1,4 @@
-"""Says when logins are paused and when they go on: a metric, and an event on EventBridge for whoever acts on it.
+"""Says what somebody may have to act on, as an event on EventBridge: logins that are paused or go on, and a key's changes.
 
 Owns the form of the events. Never fatal: an event that cannot be sent is logged and counted, and the request goes on.
 Only the environment whose own login failed, or succeeded again, says so; those that heed it are silent.
@@ -7,7 +7,7 @@ Only the environment whose own login failed, or succeeded again, says so; those 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SOURCE = "salesforce-token-broker"
 PAUSED, RESUMED = "Logins Paused", "Logins Resumed"
+UPLOAD, IN_USE, FAILED, EXPIRES = "Certificate To Upload", "Key In Use", "Key Rotation Failed", "Certificate Expires"
 
 SECONDS_FOR_AN_EVENT = 2.5
 """What sending one may take at worst; with less left until the answer is due it stays unsent."""
@@ -45,21 +46,22 @@ class Announcements:
             "hint": error.hint,
             "seconds": round(seconds),
         }
-        self._send(PAUSED, subject, why, deadline)
+        self.tell(PAUSED, {"subject": subject, **why}, deadline)
 
     def resumed(self, subject: str, deadline: Deadline) -> None:
         """Say that a login as `subject` succeeded after a pause."""
         observability.count("LoginsResumed")
-        self._send(RESUMED, subject, {}, deadline)
+        self.tell(RESUMED, {"subject": subject}, deadline)
 
-    def _send(self, kind: str, subject: str, more: dict[str, Any], deadline: Deadline) -> None:
-        observability.logger.warning(kind.lower(), subject=subject, **more)
+    def tell(self, kind: str, what: Mapping[str, Any], deadline: Deadline) -> None:
+        """Write a line and send an event; its detail says of which org and function, too."""
+        observability.logger.warning(kind.lower(), **what)
         if not self._bus:
             return
         if deadline.seconds_left < SECONDS_FOR_AN_EVENT:
             _unsent("no time was left")
             return
-        detail = {"subject": subject, "login_url": self._login_url, "function_name": observability.FUNCTION_NAME, **more}
+        detail = {"login_url": self._login_url, "function_name": observability.FUNCTION_NAME, **what}
         entry: PutEventsRequestEntryTypeDef = {
             "EventBusName": self._bus,
             "Source": SOURCE,

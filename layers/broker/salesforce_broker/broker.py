@@ -87,6 +87,16 @@ class TokenBroker:
             return self._owner(asked, deadline)
         return self._issue(asked, deadline)
 
+    def bridge(self, seconds: float, min_ttl: int) -> None:
+        """Share, for every subject, a token that lives for `min_ttl` s; whoever cannot log in is left out. None leaves."""
+        deadline = self._clock.deadline(seconds)
+        for subject in self._settings.subjects:
+            asked = TokenRequest("operator", Action.TOKEN, caller="", seconds_left=seconds, min_ttl=min_ttl)
+            try:
+                self._find(asked, subject, deadline)
+            except BrokerError as error:
+                observability.report(error)
+
     def _owner(self, asked: TokenRequest, deadline: Deadline) -> TokenOwner:
         """Ask Salesforce whose the token is; a token that died at Salesforce is renewed once."""
         issued = self._issue(asked, deadline)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from salesforce_broker.settings import EmergencySettings
+from salesforce_broker.operator_settings import EmergencySettings
 from salesforce_broker.steps import Failed, NotReady
 
 if TYPE_CHECKING:

@@ -39,15 +39,15 @@ class Minter:
         self._skew = 0.0
 
     def mint(
-        self, key: SigningKey, subject: str, deadline: Deadline, *, most_posts: int = MOST_POSTS
+        self, key: SigningKey, subject: str, deadline: Deadline, *, most_posts: int = MOST_POSTS, others: bool = True
     ) -> tuple[SigningKey, AccessToken]:
-        """Return a token, and the key that was accepted for it: `key`, or another version of the secret.
+        """Return a token, and the key that was accepted for it: `key`, or (of `others`) another version of the secret.
 
         Every assertion is fresh. Busy is tried again up to `most_posts` in all; a clock that is off once, with
         Salesforce's; a refused signature once with each other version of the key that there is.
         """
         busy, corrected = 0, False
-        others: Iterator[SigningKey] | None = None
+        rest: Iterator[SigningKey] | None = None
         while True:
             signed = assertion.mint(
                 issuer=key.client_id,
@@ -71,14 +71,14 @@ class Minter:
                     raise
                 corrected = True
             except AssertionRefused:
-                others = self._others(key) if others is None else others
-                other = next(others, None)
+                rest = self._others(key) if rest is None else rest
+                other = next(rest, None) if others else None
                 if other is None:
                     raise
                 observability.logger.warning("signature refused, trying another key", version_id=other.version_id)
                 key = other
             else:
-                if others is not None:
+                if rest is not None:
                     self._keys.prefer(key)
                 return key, token
 

@@ -50,7 +50,7 @@ METRICS = frozenset(
         *(f"TokenIssued.{source}" for source in ("memory", "shared", "salesforce")),
         *(f"Error.{code}" for code in _codes(BrokerError)),
         *(f"LoginFailed.{code}" for code in _codes(SalesforceError)),
-        *(f"Key.{action}" for action in ("create", "certificate", "finish")),
+        *(f"Key.{action}" for action in ("create", "import", "certificate", "finish", "rollback", "watch")),
         "CallerFault",
         "LoginAttempt",
         "LoginsPaused",

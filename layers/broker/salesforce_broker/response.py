@@ -59,8 +59,10 @@ def to_invoke(answer: Answer) -> dict[str, Any]:
             return {"status": "ok", "version": version}
 
 
-def to_operator(key: PublishedKey) -> dict[str, Any]:
-    """Shape what an operator is told of a key."""
+def to_operator(key: PublishedKey | None) -> dict[str, Any]:
+    """Shape what an operator is told of a key; Secrets Manager, and a watch in which nothing changed, are told nothing."""
+    if key is None:
+        return {}
     next_step = "upload the certificate to the app, then finish" if key.stage == "AWSPENDING" else "nothing to do"
     return {
         "version_id": key.version_id,

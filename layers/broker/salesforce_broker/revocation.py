@@ -27,6 +27,7 @@ class Revocation:
         self, settings: Settings, *, keys: SigningKeySource, shared: SharedCache | None, minter: Minter, salesforce: Salesforce
     ) -> None:
         self._settings = settings
+        self.subjects = settings.subjects
         self._keys = keys
         self._shared = shared
         self._minter = minter
@@ -34,12 +35,6 @@ class Revocation:
         self._found: dict[str, dict[str, AccessToken]] = {}
         self.revoked: dict[str, tuple[str, ...]] = {}
         self.refused: dict[str, str] = {}
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """Everybody for whom there can be a token."""
-        granted = (subjects for _, subjects in self._settings.subject_grants.subjects)
-        return tuple(sorted({self._settings.username, *self._settings.allowed_subjects}.union(*granted) - {""}))
 
     def open_shared_copies(self) -> None:
         """Read the shared tokens, which are about to be deleted; raise a BrokerError if that was not possible."""

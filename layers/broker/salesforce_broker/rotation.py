@@ -1,212 +1,206 @@
-"""The key's birth and its change: a private key that is made inside AWS, and of which only the certificate ever leaves.
+"""The order in which a key is born and changed: by an operator's word, by Secrets Manager's four steps, by the clock.
 
-Owns new versions of the secret and their labels. Does not upload a certificate to Salesforce.
+Owns which step follows which, and when a change is given up. Does not do them (see `key_change`).
 
-The first key becomes AWSCURRENT at once. A later one waits as AWSPENDING beside the one in use: the broker signs with the
-current key until Salesforce refuses it, which is when the new certificate is on the app, and then tries the pending one
-(see `minter`). `finish` moves the label once Salesforce takes the new key. At no moment is there no key that works.
+The first key becomes AWSCURRENT at once. A later one waits as AWSPENDING beside the one in use, until its certificate is on
+the app and Salesforce takes it; only then the label moves. At no moment is there no key that works.
+
+Source: AWS Secrets Manager, "Lambda rotation functions": the steps, their repetition, and the legal end states (AWSPENDING on
+no version, or on the one that is AWSCURRENT).
 """
 
 from __future__ import annotations
 
-import datetime
-import json
-import secrets
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-
-from salesforce_broker import assertion, observability
+from salesforce_broker import announcements, key_material, observability
+from salesforce_broker.announcements import Announcements
 from salesforce_broker.answer import PublishedKey
-from salesforce_broker.clock import Clock
-from salesforce_broker.errors import InvalidRequest, SigningKeyUnavailable, SigningKeyUnusable
-from salesforce_broker.request import KeyAction, KeyRequest
-from salesforce_broker.salesforce import Salesforce
-from salesforce_broker.settings import Settings
-from salesforce_broker.signing_key import SigningKey, parse
+from salesforce_broker.clock import Clock, Deadline
+from salesforce_broker.errors import (
+    InvalidRequest,
+    SalesforceBusy,
+    SalesforceError,
+    SigningKeyUnavailable,
+    SigningKeyUnusable,
+)
+from salesforce_broker.key_change import KeyChange
+from salesforce_broker.key_versions import CURRENT, PENDING, PREVIOUS, KeyVersions, Version
+from salesforce_broker.request import DEFAULT_CERTIFICATE_DAYS, DEFAULT_KEY_BITS, KeyAction, KeyRequest, RotationStep, Step
 
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_ssm import SSMClient
-
-COMMON_NAME = "salesforce-token-broker"
 ANSWER_SECONDS = 1.0
 """Kept back from the invocation's time."""
 
-BACKDATED = datetime.timedelta(minutes=5)
-"""Of a certificate's beginning: clocks differ."""
+RESTORE_SECONDS = 60.0
+"""Kept back from a test for bringing the old certificate back."""
+
+PAUSE_SECONDS = 15.0
+"""Between two tries while a certificate makes its way (2 to 10 minutes)."""
+
+DAY, HOUR = 24 * 3600, 3600
+REMINDERS = (30, 14, 3)
+"""Days before a certificate's end: Salesforce accepts expired ones, and nobody else would say so."""
 
 
 class KeyRotation:
     """Makes keys, and moves on to them."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        secret: SecretsManagerClient,
-        parameters: SSMClient,
-        salesforce: Salesforce,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._secret = secret
-        self._parameters = parameters
-        self._salesforce = salesforce
+    def __init__(self, *, versions: KeyVersions, change: KeyChange, announcements: Announcements, clock: Clock) -> None:
+        self._versions = versions
+        self._change = change
+        self._announcements = announcements
         self._clock = clock
 
-    def answer(self, asked: KeyRequest) -> PublishedKey:
+    def answer(self, asked: KeyRequest | RotationStep) -> PublishedKey | None:
         """Do what is asked."""
+        deadline = self._clock.deadline(asked.seconds_left - ANSWER_SECONDS)
+        if isinstance(asked, RotationStep):
+            observability.logger.append_keys(door="secrets manager", action=asked.step.value)
+            self._step(asked, deadline)
+            return None
         observability.logger.append_keys(door="operator", action=asked.action.value)
-        steps: dict[KeyAction, Callable[[], PublishedKey]] = {
-            KeyAction.CREATE: lambda: self.create(asked.bits, asked.days),
-            KeyAction.CERTIFICATE: self.certificate,
-            KeyAction.FINISH: lambda: self.finish(asked.seconds_left - ANSWER_SECONDS),
+        actions: dict[KeyAction, Callable[[], PublishedKey | None]] = {
+            KeyAction.CREATE: lambda: self._create(asked, deadline),
+            KeyAction.IMPORT: lambda: self._create(asked, deadline),
+            KeyAction.CERTIFICATE: self._certificate,
+            KeyAction.FINISH: lambda: self._finish(deadline),
+            KeyAction.ROLLBACK: lambda: self._roll_back(deadline),
+            KeyAction.WATCH: lambda: self._watch(asked.at, deadline),
         }
-        key = steps[asked.action]()
+        key = actions[asked.action]()
         observability.count(f"Key.{asked.action.value}")
         return key
 
-    def create(self, bits: int, days: int) -> PublishedKey:
-        """Make a key and publish its certificate; InvalidRequest while an earlier one still waits to be finished."""
-        version_id, text = self._text("AWSCURRENT")
-        current = self._key(version_id, text)
-        if current and self._key(*self._text("AWSPENDING")):
+    def _create(self, asked: KeyRequest, deadline: Deadline) -> PublishedKey:
+        """Make a key, or take one that is brought; InvalidRequest while an earlier one still waits to be finished."""
+        found = self._versions.read(CURRENT)
+        current = found if self._change.key(found) else None
+        if current and self._change.key(self._versions.read(PENDING)):
             raise InvalidRequest(
                 "There is a key already that waits for its certificate to be uploaded.",
                 hint="Upload that certificate (action 'certificate' tells it), then finish; or finish what was uploaded.",
             )
-        private_key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
-        fields = {"private_key": _pem(private_key), "certificate": self._certificate(private_key, days)}
-        # Where the setting names the app, it goes on naming it.
-        client_id = _fields(text).get("client_id")
-        if client_id:
-            fields["client_id"] = client_id
-        stage = "AWSPENDING" if current else "AWSCURRENT"
-        version_id = str(uuid.uuid4())
-        self._call("put_secret_value", ClientRequestToken=version_id, SecretString=json.dumps(fields), VersionStages=[stage])
-        observability.audit("key made", version_id=version_id, stage=stage, bits=bits, days=days)
-        return self._publish(version_id, stage, fields["certificate"])
+        label, version_id = PENDING if current else CURRENT, str(uuid.uuid4())
+        if asked.fields:
+            made = self._change.store(version_id, label, found, dict(asked.fields))
+        else:
+            made = self._change.make(version_id, label, found, bits=asked.bits, days=asked.days)
+        key = self._change.publish(made, label)
+        if current is None and self._change.uploads:
+            self._change.install(made, None, deadline)
+        elif not self._change.uploads:
+            self._change.announce(made, deadline)
+        return key
 
-    def certificate(self) -> PublishedKey:
+    def _certificate(self) -> PublishedKey:
         """Publish the certificate of the key that waits, else of the one in use, again."""
-        for stage in ("AWSPENDING", "AWSCURRENT"):
-            version_id, text = self._text(stage)
-            certificate = _fields(text).get("certificate")
-            if certificate:
-                return self._publish(version_id, stage, certificate)
+        for label in (PENDING, CURRENT):
+            version = self._versions.read(label)
+            if version and version.fields.get("certificate"):
+                return self._change.publish(version, label)
         raise SigningKeyUnavailable(
             "There is no key that was made here.",
             hint="Make one: invoke this function with the action 'create'.",
             retryable=False,
         )
 
-    def finish(self, seconds: float) -> PublishedKey:
+    def _finish(self, deadline: Deadline) -> PublishedKey:
         """Move on to the key that waits, if Salesforce takes it; else raise what it says (AssertionRefused: not uploaded)."""
-        pending = self._key(*self._text("AWSPENDING"))
-        if pending is None:
+        pending = self._versions.read(PENDING)
+        if pending is None or not self._change.key(pending):
             raise InvalidRequest("There is no key that waits.", hint="Make one: the action 'create'.")
-        signed = assertion.mint(
-            issuer=pending.client_id,
-            subject=self._subject(),
-            audience=self._settings.audience,
-            key=pending.private_key,
-            now=self._clock.wall(),
-            token_id=secrets.token_hex(16),
-        )
-        self._salesforce.exchange(signed, self._clock.deadline(seconds))
-        before, _ = self._text("AWSCURRENT")
-        if before != pending.version_id:  # else an earlier finish ended between the two
-            moved = {"MoveToVersionId": pending.version_id, "RemoveFromVersionId": before}
-            self._call("update_secret_version_stage", VersionStage="AWSCURRENT", **moved)
-        self._call("update_secret_version_stage", VersionStage="AWSPENDING", RemoveFromVersionId=pending.version_id)
-        observability.audit("key in use", version_id=pending.version_id, before=before)
-        return self.certificate()
+        self._install_and_test(pending, deadline)
+        self._change.switch(pending, deadline)
+        return self._certificate()
 
-    def _subject(self) -> str:
-        """Return a user to try the new key with."""
-        for subject in (self._settings.username, *sorted(self._settings.allowed_subjects)):
-            if subject:
-                return subject
-        raise InvalidRequest(
-            "There is no user to try the new key with.", hint="Set SALESFORCE_USERNAME (template parameter SalesforceUsername)."
-        )
+    def _roll_back(self, deadline: Deadline) -> PublishedKey:
+        """Move back to the key before; of one app its certificate goes back, too."""
+        previous = self._versions.read(PREVIOUS)
+        if previous is None or not self._change.key(previous):
+            raise InvalidRequest("There is no key before this one.")
+        self._change.restore(previous, deadline)
+        self._change.switch(previous, deadline)
+        return self._change.publish(previous, CURRENT)
 
-    def _key(self, version_id: str, text: str) -> SigningKey | None:
-        """Return the key in a version's text; None if there is none, or nothing that can sign."""
-        try:
-            # A key waits for its app to be named, too: it is a key all the same.
-            return parse(text, version_id=version_id, default_client_id=self._settings.client_id or "unknown") if text else None
-        except SigningKeyUnusable:
+    def _watch(self, at: float, deadline: Deadline) -> PublishedKey | None:
+        """Once an hour, `at` its full: remind of a certificate's end, and go on with a key that waits for its upload."""
+        current, pending = self._versions.read(CURRENT), self._versions.read(PENDING)
+        if current and current.fields.get("certificate"):
+            self._remind(current, at, deadline)
+        if pending is None or (current and current.version_id == pending.version_id) or self._change.uploads:
             return None
+        key = self._change.check(pending, current)
+        if self._change.accepted(key, deadline):
+            self._change.switch(pending, deadline)
+            return self._certificate()
+        if at % DAY < HOUR:
+            self._change.announce(pending, deadline)
+        return None
 
-    def _text(self, stage: str) -> tuple[str, str]:
-        try:
-            answer = self._secret.get_secret_value(SecretId=self._settings.signing_key_secret_arn, VersionStage=stage)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                return "", ""
-            raise _unavailable(error) from error
-        except BotoCoreError as error:
-            raise _unavailable(error) from error
-        return answer["VersionId"], answer.get("SecretString", "")
+    def _remind(self, current: Version, at: float, deadline: Deadline) -> None:
+        """Say that the certificate ends, in the hour in which that is so many days ahead."""
+        ends = key_material.ends(current.fields["certificate"])
+        for days in REMINDERS:
+            if at - HOUR < ends - days * DAY <= at:
+                what = {"days": days, "ends": int(ends), "version_id": current.version_id}
+                self._announcements.tell(announcements.EXPIRES, what, deadline)
 
-    def _publish(self, version_id: str, stage: str, certificate: str) -> PublishedKey:
-        """Write the certificate, which is no secret, where administrators find it."""
-        try:
-            self._parameters.put_parameter(
-                Name=self._settings.certificate_parameter, Value=certificate, Type="String", Overwrite=True, Tier="Standard"
-            )
-        except (BotoCoreError, ClientError) as error:
-            # The answer has it too.
-            observability.logger.warning("certificate cannot be published", aws_error=type(error).__name__)
-        ends = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
-        return PublishedKey(version_id, stage, certificate, int(ends.timestamp()))
+    def _step(self, asked: RotationStep, deadline: Deadline) -> None:
+        """Do one of Secrets Manager's steps, as often as it asks."""
+        moved = self._moved(asked)
+        current, pending = self._versions.read(CURRENT), self._versions.read(PENDING)
+        if current is None or not self._change.key(current):
+            raise SigningKeyUnusable("There is no key to change.", hint="Make the first one with the action 'create'.")
+        if moved:
+            pending = current
+        elif asked.step is Step.CREATE:
+            bits, days = DEFAULT_KEY_BITS, DEFAULT_CERTIFICATE_DAYS
+            pending = pending or self._change.make(asked.token, PENDING, current, bits=bits, days=days)
+            self._change.check(pending, current)
+            self._change.publish(pending, PENDING)
+        elif pending is None:
+            raise InvalidRequest("That version has no key yet.")
+        elif asked.step is Step.SET:
+            self._change.install(pending, current, deadline)
+        elif asked.step is Step.TEST:
+            self._test(pending, current, deadline)
+        if asked.step is Step.FINISH:
+            if not moved:
+                self._change.check(pending, current)
+            self._change.switch(pending, deadline)
 
-    def _certificate(self, key: rsa.RSAPrivateKey, days: int) -> str:
-        """Sign a certificate of the key's own; Salesforce takes no notice of its name nor of its end."""
-        now = datetime.datetime.fromtimestamp(self._clock.wall(), datetime.UTC)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME)])
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - BACKDATED)
-            .not_valid_after(now + datetime.timedelta(days=days))
-            .sign(key, hashes.SHA256())
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM).decode()
+    def _moved(self, asked: RotationStep) -> bool:
+        """Tell whether the version of a step is in use already; raise if it is none that Secrets Manager rotates to."""
+        labels = self._versions.labels()
+        own = labels.by_version.get(asked.token, ())
+        if asked.secret_arn != self._versions.secret_arn or not labels.rotated:
+            raise InvalidRequest("This is no rotation of the stack's secret.")
+        if CURRENT not in own and PENDING not in own:
+            raise InvalidRequest("That version does not wait to be moved to.")
+        return CURRENT in own
 
-    def _call(self, operation: str, **arguments: object) -> None:
-        try:
-            getattr(self._secret, operation)(SecretId=self._settings.signing_key_secret_arn, **arguments)
-        except (BotoCoreError, ClientError) as error:
-            raise _unavailable(error) from error
+    def _install_and_test(self, pending: Version, deadline: Deadline) -> None:
+        current = self._versions.read(CURRENT)
+        if current and current.version_id != pending.version_id:
+            if self._change.uploads:
+                self._change.install(pending, current, deadline)
+            self._test(pending, current, deadline)
 
-
-def _fields(text: str) -> dict[str, str]:
-    """Return the fields of a secret; none of a bare PEM."""
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def _pem(key: rsa.RSAPrivateKey) -> str:
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
-
-
-def _unavailable(error: Exception) -> SigningKeyUnavailable:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-    hint = "Check the function's role, the secret's own policy and its KMS key."
-    return SigningKeyUnavailable(f"Secrets Manager refused: {code}.", hint=hint, retryable=isinstance(error, BotoCoreError))
+    def _test(self, pending: Version, current: Version, deadline: Deadline) -> None:
+        """Try the key until Salesforce takes it or no time is left; then bring back what was uploaded from here."""
+        key = self._change.check(pending, current)
+        while True:
+            try:
+                self._change.prove(key, deadline)
+            except SalesforceError as error:
+                if not self._change.uploads:
+                    raise
+                if deadline.seconds_left > RESTORE_SECONDS + PAUSE_SECONDS:
+                    self._clock.sleep(PAUSE_SECONDS)
+                    continue
+                if not isinstance(error, SalesforceBusy):
+                    self._change.give_up(pending, current, error, deadline)
+                raise
+            else:
+                return

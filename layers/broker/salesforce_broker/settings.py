@@ -1,7 +1,7 @@
 """The function's settings: environment variables -> one frozen value, or a named error.
 
-The only reader of `os.environ` in the product (AWS's and Powertools' own variables aside). Also owns which hosts are
-Salesforce's, because a URL is a setting here and never a caller's choice. Does not build anything (see `wiring`).
+The only reader of `os.environ` beside `operator_settings` (AWS's and Powertools' own variables aside). Also owns which hosts
+are Salesforce's, because a URL is a setting here and never a caller's choice. Does not build anything (see `wiring`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LOCAL_HOST = re.compile(r"localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[::1\])(?::(?P<port>[0-9]{1,5}))?/?")
 """Scheme, host, port and nothing else: no user, path, query, backslash or other trick survives."""
 
-_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
+SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
 USERNAME = re.compile(r"(?=.{3,80}\Z)[!-+\--?A-~]+@[!-+\--?A-~]+")
 """A Salesforce username: the form of an e-mail address, at most 80 characters; a comma separates ALLOWED_SUBJECTS."""
 
@@ -49,7 +49,6 @@ Tier = Literal["Standard", "Intelligent-Tiering"]
 LONGEST_PARAMETER_BYTES: dict[Tier, int] = {"Standard": 4096, "Intelligent-Tiering": 8192}
 """By the tiers of SSM's parameters to choose from; the second costs some cents a month for each token over 4 KB."""
 
-_FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PARAMETER_PREFIX = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,10}")
 
 
@@ -68,22 +67,13 @@ class Settings:
     token_cache_prefix: str
     token_cache_kms_key_id: str
     token_cache_tier: Tier
-    certificate_parameter: str
     event_bus_name: str
 
-
-@dataclass(frozen=True, slots=True)
-class EmergencySettings:
-    """What an emergency stop acts on, and what its end restores.
-
-    `doors`: names of functions. `reserved_concurrency`: None for no bound. `provisioned_concurrency`: 0 for none. Apart from
-    Settings, because a stop must not depend on the rest of them.
-    """
-
-    doors: tuple[str, ...]
-    reserved_concurrency: int | None
-    provisioned_concurrency: int
-    token_cache_prefix: str
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Everybody for whom there can be a token."""
+        granted = (subjects for _, subjects in self.subject_grants.subjects)
+        return tuple(sorted({self.username, *self.allowed_subjects}.union(*granted) - {""}))
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -103,32 +93,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         allowed_subjects=_allowed_subjects(environment),
         subject_grants=_subject_grants(environment),
         token_lifetime_seconds=_token_lifetime(environment),
-        token_cache_prefix=_token_cache_prefix(environment),
+        token_cache_prefix=token_cache_prefix(environment),
         token_cache_kms_key_id=environment.get("TOKEN_CACHE_KMS_KEY_ID", ""),
         token_cache_tier=_token_cache_tier(environment),
-        certificate_parameter=environment.get("CERTIFICATE_PARAMETER", ""),
         event_bus_name=environment.get("EVENT_BUS_NAME", ""),
-    )
-
-
-def load_emergency(environment: Mapping[str, str] = os.environ) -> EmergencySettings:
-    """Read what an emergency stop needs; raise SettingsInvalid naming the first that is missing or malformed."""
-    doors = tuple(environment.get("DOOR_FUNCTIONS", "").split(","))
-    if not all(_FUNCTION_NAME.fullmatch(door) for door in doors):
-        raise SettingsInvalid(
-            "DOOR_FUNCTIONS is not a list of Lambda functions.",
-            hint="Give the names of the functions that hand out tokens, separated by commas, without spaces.",
-        )
-    reserved = environment.get("RESERVED_CONCURRENCY", "")
-    provisioned = environment.get("PROVISIONED_CONCURRENCY", "") or "0"
-    for name, given in {"RESERVED_CONCURRENCY": reserved or "0", "PROVISIONED_CONCURRENCY": provisioned}.items():
-        if not re.fullmatch(r"[0-9]{1,5}", given, re.ASCII):
-            raise SettingsInvalid(f"{name} is not a number of environments.", hint="Leave it empty for none.")
-    return EmergencySettings(
-        doors=doors,
-        reserved_concurrency=int(reserved) if reserved else None,
-        provisioned_concurrency=int(provisioned),
-        token_cache_prefix=_token_cache_prefix(environment),
     )
 
 
@@ -164,7 +132,7 @@ def instance_origin(url: object, *, login_url: str) -> str | None:
 
 def _secret_arn(environment: Mapping[str, str]) -> str:
     arn = environment.get("SIGNING_KEY_SECRET_ARN", "")
-    if not _SECRET_ARN.fullmatch(arn):
+    if not SECRET_ARN.fullmatch(arn):
         raise SettingsInvalid(
             f"SIGNING_KEY_SECRET_ARN is {'not the ARN of a Secrets Manager secret' if arn else 'missing'}.",
             hint="Set it to the ARN of the secret with the private key (stack output SigningKeySecretArn).",
@@ -241,7 +209,8 @@ def _token_lifetime(environment: Mapping[str, str]) -> int:
     )
 
 
-def _token_cache_prefix(environment: Mapping[str, str]) -> str:
+def token_cache_prefix(environment: Mapping[str, str]) -> str:
+    """Return the path of the shared tokens' parameters; empty for none."""
     given = environment.get("TOKEN_CACHE_PREFIX", "")
     if given and not _PARAMETER_PREFIX.fullmatch(given):
         raise SettingsInvalid(

@@ -1,7 +1,8 @@
 """The private key: AWS Secrets Manager -> SigningKey. The only room that reads it to sign tokens (`rotation` makes it).
 
-Owns fetching, parsing and holding the key in memory. Does not sign (see `assertion`). A key that could not be read or used
-is never remembered: the next call looks again, so that a mended secret heals without a deployment.
+The secret holds the key itself, or where in KMS it lies (see `kms_key`). Owns fetching, parsing and holding the key in memory.
+Does not sign (see `assertion`). A key that could not be read or used is never remembered: the next call looks again, so that a
+mended secret heals without a deployment.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +18,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from salesforce_broker import observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import BrokerError, SigningKeyUnavailable, SigningKeyUnusable
+from salesforce_broker.kms_key import SEALING_KEY_BYTES, KmsPrivateKey
 
 if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 SMALLEST_KEY_BITS = 2048
@@ -67,9 +71,10 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One version of the app's key. `sealing_key` (32 bytes) is derived from it and authenticates the shared cache.
+    """One version of the app's key.
 
-    `certificate_ends`: epoch seconds, where the secret has the certificate too.
+    `sealing_key` (32 bytes) authenticates the shared cache: derived from the private key or, of one that lies in KMS, kept
+    beside it. `certificate_ends`: epoch seconds, where the secret has the certificate too.
     """
 
     client_id: str
@@ -82,11 +87,14 @@ class SigningKey:
 class SigningKeySource:
     """Pulls the key and holds it by version id; looks again at most every RECHECK_SECONDS, or when told to."""
 
-    def __init__(self, client: SecretsManagerClient, *, secret_arn: str, client_id: str, clock: Clock) -> None:
-        """`client_id` is used where the secret does not carry its own."""
+    def __init__(
+        self, client: SecretsManagerClient, *, secret_arn: str, client_id: str, kms: Callable[[], KMSClient], clock: Clock
+    ) -> None:
+        """`client_id` is used where the secret does not carry its own; `kms` is called for a key that lies there."""
         self._client = client
         self._secret_arn = secret_arn
         self._client_id = client_id
+        self._kms = kms
         self._clock = clock
         self._held: SigningKey | None = None
         self._preferred: SigningKey | None = None
@@ -149,10 +157,10 @@ class SigningKeySource:
         if held is not None and held.version_id == version_id:
             return held
         text = answer.get("SecretString") or answer.get("SecretBinary", b"").decode(errors="replace")
-        return parse(text, version_id=version_id, default_client_id=self._client_id)
+        return parse(text, version_id=version_id, default_client_id=self._client_id, kms=self._kms)
 
 
-def parse(text: str, *, version_id: str, default_client_id: str) -> SigningKey:
+def parse(text: str, *, version_id: str, default_client_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
     r"""Make a SigningKey of a secret's text: the JSON object of STORE_HINT, or a bare PEM; SigningKeyUnusable if neither.
 
     Line ends of any kind will do in the PEM, "\n" as two characters too: that is what consoles make of a pasted key.
@@ -164,6 +172,8 @@ def parse(text: str, *, version_id: str, default_client_id: str) -> SigningKey:
             "The consumer key of the app is nowhere.",
             hint="Put it into the secret as 'client_id', or set SALESFORCE_CLIENT_ID (template parameter SalesforceClientId).",
         )
+    if fields.get("kms_key_arn"):
+        return _in_kms(fields, client_id, version_id, kms)
     private_key = _private_key(fields.get("private_key"))
     certificate_ends = _end_of_pair(fields["certificate"], private_key) if fields.get("certificate") else None
     encoded = private_key.private_bytes(
@@ -171,6 +181,21 @@ def parse(text: str, *, version_id: str, default_client_id: str) -> SigningKey:
     )
     derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"salesforce-token-broker token cache 1")
     return SigningKey(client_id, version_id, private_key, sealing_key=derive.derive(encoded), certificate_ends=certificate_ends)
+
+
+def _in_kms(fields: dict[str, Any], client_id: str, version_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
+    """Make a SigningKey of one that lies in KMS: its public half is in the certificate."""
+    public_key, certificate_ends = _certificate(fields.get("certificate"))
+    try:
+        sealing_key = base64.b64decode(fields.get("sealing_key", ""), validate=True)
+    except (ValueError, TypeError):
+        sealing_key = b""
+    arn = fields["kms_key_arn"]
+    if not isinstance(arn, str) or len(sealing_key) != SEALING_KEY_BYTES or public_key.key_size < SMALLEST_KEY_BITS:
+        raise SigningKeyUnusable(
+            "The secret names a KMS key, but not all that belongs to it.", hint="Have RotateKeyFunction make the key."
+        )
+    return SigningKey(client_id, version_id, KmsPrivateKey(kms(), arn, public_key), sealing_key, certificate_ends)
 
 
 def _fields(text: str) -> dict[str, Any]:
@@ -212,14 +237,22 @@ def _end_of_pair(certificate: object, private_key: RSAPrivateKey) -> float:
 
     One of another key is refused here, rather than have Salesforce call it an invalid assertion.
     """
+    public_key, ends = _certificate(certificate)
+    if public_key != private_key.public_key():
+        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
+    return ends
+
+
+def _certificate(certificate: object) -> tuple[RSAPublicKey, float]:
+    """Return a certificate's key, and when it ends (epoch seconds)."""
     try:
         found = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1])
         public_key = found.public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=STORE_HINT) from None
-    if public_key != private_key.public_key():
-        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
-    return found.not_valid_after_utc.timestamp()
+    if not isinstance(public_key, RSAPublicKey):
+        raise SigningKeyUnusable("'certificate' is not one of an RSA key.", hint=STORE_HINT)
+    return public_key, found.not_valid_after_utc.timestamp()
 
 
 def _pem_block(pem: str) -> tuple[str, bytes]:

@@ -119,6 +119,10 @@ class Transport:
         """Get `url` with a bearer token; raises as `post_form` does."""
         return self._send("GET", url, deadline, headers={"Authorization": f"Bearer {bearer}"})
 
+    def post_files(self, url: str, bearer: str, files: Mapping[str, Any], deadline: Deadline) -> Reply:
+        """Post the parts of a form (multipart, as requests takes them) with a bearer token; raises as `post_form` does."""
+        return self._send("POST", url, deadline, headers={"Authorization": f"Bearer {bearer}"}, files=files)
+
     def _send(self, method: str, url: str, deadline: Deadline, **rest: Any) -> Reply:
         left = deadline.seconds_left
         if left <= 0:
