@@ -2,7 +2,7 @@
 
 Owns the calls of KMS. Does not decide which key signs (see `signing_key`).
 
-PyJWT and x509 ask a key of `cryptography`'s interface for a signature; this one has KMS make it, of the digest.
+PyJWT and x509 ask a key of `cryptography`'s interface for a signature; this one has KMS make it.
 """
 
 from __future__ import annotations
@@ -58,12 +58,9 @@ class KmsPrivateKey(RSAPrivateKey):
         """Sign; SigningKeyUnavailable if KMS does not."""
         if not isinstance(padding, paddings.PKCS1v15) or not isinstance(algorithm, hashes.SHA256):
             raise UnsupportedAlgorithm("RS256 is all that this key is for.")
-        digest = hashes.Hash(algorithm)
-        digest.update(data)
         try:
-            answer = self._client.sign(
-                KeyId=self._arn, Message=digest.finalize(), MessageType="DIGEST", SigningAlgorithm=ALGORITHM
-            )
+            # Whole, which KMS takes up to 4,096 bytes: an assertion and a certificate have some 600 each.
+            answer = self._client.sign(KeyId=self._arn, Message=data, MessageType="RAW", SigningAlgorithm=ALGORITHM)
         except (BotoCoreError, ClientError) as error:
             raise _unavailable(error) from error
         return answer["Signature"]

@@ -1,0 +1,545 @@
+"""The life of the key: Secrets Manager's steps as AWS documents them, with Salesforce verifying every signature."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.hooks import HierarchicalEmitter
+from cryptography import x509
+
+from benchmarks.rotation import ADMIN, OTHER_CONSUMER_KEY, PREFIX, KeyLife, rotate_under_reads
+from local_stack.salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, KeyMaterial, key_material
+from salesforce_broker import announcements, certificate_upload, rotation, wiring
+from salesforce_broker.errors import (
+    AppRefused,
+    AssertionRefused,
+    BrokerError,
+    InvalidRequest,
+    SigningKeyUnavailable,
+    SigningKeyUnusable,
+)
+from salesforce_broker.key_change import KeyChange
+from salesforce_broker.kms_key import STACK_TAG
+from salesforce_broker.request import DEFAULT_KEY_BITS
+from salesforce_broker.transport import Transport
+from tests.support import keys
+from tests.support.fakes import client_error
+
+PAIR = KeyMaterial(keys.pem(keys.rsa_key()), keys.certificate())
+DAY = 24 * 3600
+DEPLOY = certificate_upload.PATH
+
+Start = Callable[..., KeyLife]
+
+
+class Crash(BaseException):
+    """An environment ends, between two lines of code: nobody catches it."""
+
+
+@pytest.fixture(autouse=True)
+def _small_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of the default size take a second each, of which this needs hundreds."""
+    assert 3072 == DEFAULT_KEY_BITS
+    monkeypatch.setattr(rotation, "DEFAULT_KEY_BITS", 2048)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts a stack."""
+    started: list[KeyLife] = []
+
+    def begin(**given: Any) -> KeyLife:
+        started.append(KeyLife(pair=PAIR, **given).__enter__())
+        return started[-1]
+
+    yield begin
+    for life in started:
+        life.__exit__(None, None, None)
+
+
+def fresh(life: KeyLife) -> str:
+    """Have an environment with nothing in memory, and nobody to share with, log in anew."""
+    life.salesforce.sessions.end()
+    return life.read(life.broker(TOKEN_CACHE_PREFIX="")).token.value
+
+
+def told(life: KeyLife, kind: str) -> list[Any]:
+    """Return what was announced of a kind."""
+    return [what for heard, what in life.announced if heard == kind]
+
+
+def stored(life: KeyLife, label: str = "AWSCURRENT") -> dict[str, str]:
+    """Return the fields of the version with a label."""
+    fields: dict[str, str] = json.loads(
+        life.secrets.get_secret_value(SecretId=life.secret_arn, VersionStage=label)["SecretString"]
+    )
+    return fields
+
+
+def held(life: KeyLife, consumer_key: str) -> str | None:
+    """Return an app's certificate."""
+    return next(app.certificate for app in life.salesforce.world.apps if app.consumer_key == consumer_key)
+
+
+WAYS = [
+    pytest.param({"apps": apps, "uploads": uploads, "key_store": store}, id=f"{apps} apps, uploads={uploads}, {store}")
+    for apps, uploads, store in itertools.product((1, 2), (True, False), ("secret", "kms"))
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_crashes_a_second_try_brings_it_to_its_end(
+    start: Start, way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After every call that leaves the function, in every step: legal labels, one key for each version, and callers served."""
+    life = start(**way)
+    crash = CrashAfter(monkeypatch)
+    for number in itertools.count(1):
+        before = life.secrets_manager.labels["AWSCURRENT"]
+        version_id = life.secrets_manager.begin()
+        values: set[str] = set()
+        crash.arm(number)
+        for _ in range(6):
+            try:
+                life.secrets_manager.run(version_id, life.invoke)
+                break
+            except (Crash, BrokerError):
+                values.add(life.secrets_manager.value(version_id))
+                crash.disarm()
+                life.pass_time(60)
+                if not way["uploads"]:
+                    life.be_the_person()
+            assert life.secrets_manager.labels["AWSCURRENT"] in {before, version_id}
+        crashed = crash.disarm()
+        labels = life.secrets_manager.labels
+        assert life.secrets_manager.is_over
+        assert {"AWSCURRENT": version_id, "AWSPREVIOUS": before} == {
+            label: labels[label] for label in ("AWSCURRENT", "AWSPREVIOUS")
+        }
+        assert 1 == len((values | {life.secrets_manager.value(version_id)}) - {""})
+        assert fresh(life)
+        if not crashed:
+            assert number > 12, "there were that many calls"
+            return
+
+
+class CrashAfter:
+    """Ends the environment after the call of that number: of AWS, or of Salesforce."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._left = 0
+        self._crashed = False
+        emit, send = HierarchicalEmitter.emit, Transport._send  # noqa: SLF001  where calls end
+
+        def emit_or_crash(emitter: Any, event_name: str, **rest: Any) -> Any:
+            answers = emit(emitter, event_name, **rest)
+            if event_name.startswith("after-call."):
+                self._count()
+            return answers
+
+        def send_or_crash(transport: Any, *given: Any, **rest: Any) -> Any:
+            reply = send(transport, *given, **rest)
+            self._count()
+            return reply
+
+        monkeypatch.setattr(HierarchicalEmitter, "emit", emit_or_crash)
+        monkeypatch.setattr(Transport, "_send", send_or_crash)
+
+    def arm(self, number: int) -> None:
+        """Crash after so many calls from now."""
+        self._left, self._crashed = number, False
+
+    def disarm(self) -> bool:
+        """Crash no more; tell whether it did."""
+        self._left = 0
+        return self._crashed
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._crashed = True
+            raise Crash
+
+
+@pytest.mark.parametrize(("apps", "uploads", "propagation"), [*itertools.product((1, 2), (True, False), (0, 600))])
+def test_no_read_fails_while_the_key_changes(apps: int, uploads: bool, propagation: int) -> None:
+    """`make bench-rotation` in small: cold environments, warm ones, with a shared cache and without."""
+    life = rotate_under_reads(apps=apps, uploads=uploads, propagation=propagation, reads=5_000, pair=PAIR)
+    assert [] == life.failures
+    assert min(life.reads.values()) > 5
+
+
+def test_with_two_apps_nothing_in_use_is_touched(start: Start) -> None:
+    """The idle one gets the new certificate; then it is the other's turn."""
+    life = start(apps=2, uploads=True)
+    first = life.rotate()
+    assert OTHER_CONSUMER_KEY == stored(life)["client_id"]
+    assert PAIR.certificate == held(life, DEFAULT_CONSUMER_KEY)
+    assert not [entry for entry in life.salesforce.journal if entry.error == "invalid_grant"]
+    life.rotate()
+    assert DEFAULT_CONSUMER_KEY == stored(life)["client_id"]
+    assert stored(life)["certificate"].strip() == str(held(life, DEFAULT_CONSUMER_KEY)).strip()
+    assert first == life.secrets_manager.labels["AWSPREVIOUS"]
+    assert fresh(life)
+
+
+def test_with_one_app_a_fresh_shared_token_bridges_the_change(start: Start) -> None:
+    """Before the certificate is replaced, a token is shared that outlives the ten minutes; for every user."""
+    life = start(uploads=True)
+    life.variables["ALLOWED_SUBJECTS"] = "orders@acme.example,frozen@acme.example"
+    life.read(life.broker())
+    life.pass_time(600)
+    seconds_left: list[float] = []
+    deploy = life.salesforce.journal
+    upload = KeyChange.install
+
+    def install(change: KeyChange, *given: Any) -> None:
+        upload(change, *given)
+        assert any("deployRequest" in entry.path for entry in deploy)
+        issued = life.read(life.broker())
+        seconds_left.append(issued.token.expires_at - life.clock.wall())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KeyChange, "install", install)
+        life.rotate()
+    assert seconds_left[0] > 600
+    shared = boto3.client("ssm").get_parameters_by_path(Path=PREFIX)["Parameters"]
+    assert 2 == len(shared), "one is frozen"
+
+
+def test_a_certificate_that_is_never_accepted_goes_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one is on the app again, nothing waits, somebody is told; and the next rotation begins anew."""
+    life = start(uploads=True)
+    before = life.secrets_manager.labels
+    prove = KeyChange.prove
+    monkeypatch.setattr(KeyChange, "prove", refuse)
+    version_id = life.secrets_manager.begin()
+    began = life.clock.monotonic()
+    with pytest.raises(AssertionRefused):
+        life.secrets_manager.run(version_id, life.invoke)
+    assert life.clock.monotonic() - began > 600, "as long as it may take to be known everywhere"
+    assert before == life.secrets_manager.labels
+    assert life.secrets_manager.is_over
+    (failure,) = told(life, announcements.FAILED)
+    assert ("salesforce_key", version_id) == (failure["error"], failure["version_id"])
+    monkeypatch.setattr(KeyChange, "prove", prove)
+    assert fresh(life)
+    with pytest.raises(InvalidRequest, match="does not wait"):
+        life.secrets_manager.run(version_id, life.invoke)
+    assert life.rotate() == life.secrets_manager.labels["AWSCURRENT"]
+
+
+def refuse(*_: object) -> None:
+    """Refuse as Salesforce does while it does not know a certificate."""
+    raise AssertionRefused("invalid assertion")
+
+
+def test_a_salesforce_that_is_down_undoes_nothing(start: Start) -> None:
+    """Whether it takes the key is not known then: the next try goes on."""
+    life = start(uploads=True)
+    version_id = life.secrets_manager.begin()
+    for step in ("createSecret", "setSecret"):
+        life.invoke({"Step": step, "SecretId": life.secret_arn, "ClientRequestToken": version_id})
+    life.salesforce.faults.order("empty_500", times=None)
+    with pytest.raises(BrokerError, match=r"."):
+        life.secrets_manager.run(version_id, life.invoke)
+    assert version_id == life.secrets_manager.labels["AWSPENDING"]
+    life.salesforce.faults.clear()
+    life.secrets_manager.run(version_id, life.invoke)
+    assert version_id == life.secrets_manager.labels["AWSCURRENT"]
+
+
+def test_a_person_is_told_what_to_upload_where_and_waited_for(start: Start) -> None:
+    """Every hour the function looks, once a day it says so again; whoever uploads has nothing else to do."""
+    life = start(apps=2)
+    version_id = life.secrets_manager.begin()
+    with pytest.raises(AppRefused):
+        life.secrets_manager.run(version_id, life.invoke)
+    (wanted,) = told(life, announcements.UPLOAD)
+    assert (OTHER_CONSUMER_KEY, version_id) == (wanted["consumer_key"], wanted["version_id"])
+    assert wanted["certificate"] == stored(life, "AWSPENDING")["certificate"]
+    assert "PRIVATE" not in json.dumps(wanted)
+    parameter = boto3.client("ssm").get_parameter(Name=wanted["certificate_parameter"])["Parameter"]
+    assert wanted["certificate"] == parameter["Value"]
+    for hour in range(48):
+        assert {} == watch(life, hour)
+    assert 3 == len(told(life, announcements.UPLOAD))
+    life.be_the_person()
+    assert version_id == watch(life, 48)["version_id"]
+    assert version_id == life.secrets_manager.labels["AWSCURRENT"]
+    assert [{"version_id": version_id}] == told(life, announcements.IN_USE)
+    life.secrets_manager.run(version_id, life.invoke)
+    assert life.secrets_manager.is_over
+    assert {} == watch(life, 49)
+    assert fresh(life)
+
+
+def watch(life: KeyLife, hour: int) -> dict[str, Any]:
+    """Let the clock strike."""
+    at = datetime.datetime.fromtimestamp(life.salesforce.clock.now() // DAY * DAY + hour * 3600, datetime.UTC)
+    return life.invoke({"action": "watch", "at": f"{at:%Y-%m-%dT%H:%M:%SZ}"})
+
+
+def test_the_end_of_a_certificate_is_announced_three_times(start: Start) -> None:
+    """Thirty, fourteen and three days ahead, once each, however long the watch goes on."""
+    life = start()
+    life.invoke({"action": "create", "days": 40})
+    life.be_the_person()
+    life.invoke({"action": "finish"})
+    for hour in range(41 * 24):
+        watch(life, hour)
+    ahead = told(life, announcements.EXPIRES)
+    assert [30, 14, 3] == [each["days"] for each in ahead]
+    assert {int(x509.load_pem_x509_certificate(stored(life)["certificate"].encode()).not_valid_after_utc.timestamp())} == {
+        each["ends"] for each in ahead
+    }
+
+
+def test_a_watch_without_a_key_is_quiet(start: Start) -> None:
+    """A stack of today has no key yet; one that was brought as a PEM has no certificate."""
+    life = start()
+    assert {} == watch(life, 0)
+    life.secret_arn = life.secrets.create_secret(Name="empty")["ARN"]
+    life.variables["SIGNING_KEY_SECRET_ARN"] = life.secret_arn
+    assert {} == watch(life, 0)
+    assert [] == life.announced
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_moving_back_answers_at_once(start: Start, way: dict[str, Any]) -> None:
+    """The version before is current again; environments, warm and cold, go on."""
+    life = start(**way)
+    before, warm = life.secrets_manager.labels["AWSCURRENT"], life.broker()
+    life.read(warm)
+    after = life.rotate()
+    assert before == life.invoke({"action": "rollback"})["version_id"]
+    assert (before, after) == (life.secrets_manager.labels["AWSCURRENT"], life.secrets_manager.labels["AWSPREVIOUS"])
+    assert fresh(life)
+    life.pass_time(1000)
+    assert life.read(warm)
+    assert after == life.invoke({"action": "rollback"})["version_id"]
+    assert fresh(life)
+
+
+def test_moving_back_by_the_label_alone_answers_at_once(start: Start) -> None:
+    """As whoever has no other means would do it."""
+    life = start(uploads=True)
+    before, after = life.secrets_manager.labels["AWSCURRENT"], life.rotate()
+    life.secrets.update_secret_version_stage(
+        SecretId=life.secret_arn, VersionStage="AWSCURRENT", MoveToVersionId=before, RemoveFromVersionId=after
+    )
+    assert fresh(life)
+
+
+def test_there_is_nothing_to_move_back_to(start: Start) -> None:
+    """Before the first change."""
+    with pytest.raises(InvalidRequest, match="no key before"):
+        start().invoke({"action": "rollback"})
+
+
+def test_a_pair_that_was_made_elsewhere_is_imported(start: Start) -> None:
+    """The article's server.key and server.crt; as the first key, or as the next one."""
+    life = start()
+    brought = key_material.make()
+    fields = {"private_key": brought.private_key, "certificate": brought.certificate}
+    assert "AWSPENDING" == life.invoke({"action": "import", **fields})["stage"]
+    life.be_the_person()
+    assert "AWSCURRENT" == life.invoke({"action": "finish"})["stage"]
+    assert fields | {"client_id": DEFAULT_CONSUMER_KEY} == stored(life)
+    assert fresh(life)
+    life.secret_arn = life.secrets.create_secret(Name="empty")["ARN"]
+    life.variables["SIGNING_KEY_SECRET_ARN"] = life.secret_arn
+    assert "AWSCURRENT" == life.invoke({"action": "import", **fields})["stage"]
+    assert fresh(life)
+
+
+def test_halves_of_two_pairs_are_refused(start: Start) -> None:
+    """Before anything is stored; nothing of them is repeated."""
+    life = start()
+    before = life.secrets_manager.labels
+    with pytest.raises(SigningKeyUnusable, match="does not belong") as caught:
+        life.invoke({"action": "import", "private_key": key_material.make().private_key, "certificate": PAIR.certificate})
+    assert "BEGIN" not in repr(caught.value)
+    assert before == life.secrets_manager.labels
+
+
+def test_a_first_key_is_uploaded_where_there_is_a_connection(start: Start) -> None:
+    """Made, and on the app: nothing else to do."""
+    life = start(uploads=True)
+    life.secret_arn = life.secrets.create_secret(Name="empty")["ARN"]
+    life.variables["SIGNING_KEY_SECRET_ARN"] = life.secret_arn
+    assert "AWSCURRENT" == life.invoke({"action": "create", "bits": 2048})["stage"]
+    assert fresh(life)
+
+
+def test_an_operator_changes_the_key_with_a_connection_in_two_words(start: Start) -> None:
+    """Without Secrets Manager's schedule: `create`, `finish`; the second uploads, waits and moves on."""
+    life = start(uploads=True)
+    life.salesforce.world.switches.certificate_propagation = 300
+    made = life.invoke({"action": "create", "bits": 2048})
+    assert made["version_id"] == life.invoke({"action": "finish"})["version_id"]
+    assert fresh(life)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"client_id": "3MVG9.somebody-elses"}, "another app"), ({"login_url": "https://evil.example"}, "no key has")],
+)
+@pytest.mark.parametrize("apps", [1, 2])
+def test_a_version_that_somebody_else_wrote_is_not_moved_to(
+    start: Start, fields: dict[str, str], words: str, apps: int
+) -> None:
+    """Another app's, or one with more to it than a key: refused in every step, by an operator's word too."""
+    life = start(apps=apps, uploads=True)
+    other = key_material.make()
+    version_id = life.secrets_manager.begin()
+    planted = {"client_id": DEFAULT_CONSUMER_KEY, "private_key": other.private_key, "certificate": other.certificate} | fields
+    life.secrets.put_secret_value(
+        SecretId=life.secret_arn, ClientRequestToken=version_id, SecretString=json.dumps(planted), VersionStages=["AWSPENDING"]
+    )
+    words = words if apps == 1 or "login_url" not in fields else "no key has"
+    for step in ("createSecret", "setSecret", "testSecret", "finishSecret"):
+        with pytest.raises(SigningKeyUnusable, match=words):
+            life.invoke({"Step": step, "SecretId": life.secret_arn, "ClientRequestToken": version_id})
+    with pytest.raises(SigningKeyUnusable, match=words):
+        life.invoke({"action": "finish"})
+    assert PAIR.certificate == held(life, DEFAULT_CONSUMER_KEY)
+    assert version_id != life.secrets_manager.labels["AWSCURRENT"]
+
+
+def test_a_step_that_secrets_manager_did_not_begin_is_refused(start: Start) -> None:
+    """Of another secret, of a version that nobody labelled, where rotation is off, before there is a key, before its own."""
+    life = start()
+    known = life.secrets_manager.labels["AWSCURRENT"]
+    step = {"Step": "createSecret", "SecretId": life.secret_arn, "ClientRequestToken": known}
+    assert {} == life.invoke(step)
+    for changed in ({"SecretId": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"}, {"ClientRequestToken": "x"}):
+        with pytest.raises(InvalidRequest):
+            life.invoke(step | changed)
+    waiting = step | {"ClientRequestToken": life.secrets_manager.begin()}
+    for name in ("setSecret", "testSecret", "finishSecret"):
+        with pytest.raises(InvalidRequest, match="no key yet"):
+            life.invoke(waiting | {"Step": name})
+    life.secrets_manager.end()
+    with pytest.raises(InvalidRequest, match="no rotation"):
+        life.invoke(waiting)
+    assert known == life.secrets_manager.labels["AWSCURRENT"]
+
+
+def test_there_is_a_first_key_before_the_first_rotation(start: Start) -> None:
+    """It is named what to do."""
+    life = start()
+    life.secrets.put_secret_value(SecretId=life.secret_arn, SecretString="{}")
+    with pytest.raises(SigningKeyUnusable, match="no key to change"):
+        life.secrets_manager.run(life.secrets_manager.begin(), life.invoke)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda life: setattr(life.salesforce.world.apps[0], "kind", "connected_app"), "did not deploy"),
+        (lambda life: setattr(life.salesforce.user(DEFAULT_ADMIN_USERNAME), "profile", "Salesforce Integration"), "refused"),
+        (lambda life: life.salesforce.faults.order("empty_500", path=DEPLOY, times=None), "no answer"),
+        (lambda life: setattr(life.salesforce.world.switches, "polls_of_a_deployment", 10_000), "in time"),
+    ],
+    ids=["another kind of app", "no administrator", "down", "never done"],
+)
+def test_an_upload_that_fails_is_named_and_changes_nothing(
+    start: Start, spoil: Callable[[KeyLife], object], words: str
+) -> None:
+    """Who reads it knows where to look; the key in use stays, the one that waits waits on."""
+    life = start(uploads=True)
+    before = life.secrets_manager.labels["AWSCURRENT"]
+    spoil(life)
+    version_id = life.secrets_manager.begin()
+    with pytest.raises(BrokerError, match=words) as caught:
+        life.secrets_manager.run(version_id, life.invoke)
+    assert caught.value.code in {"salesforce_config", "salesforce_busy"}
+    assert (before, version_id) == (life.secrets_manager.labels["AWSCURRENT"], life.secrets_manager.labels["AWSPENDING"])
+    assert life.read(life.broker())
+    if words != "in time":  # then it is done all the same, and nobody knows
+        assert PAIR.certificate == held(life, DEFAULT_CONSUMER_KEY)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A key that lies in KMS
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_a_key_in_kms_signs_and_is_nowhere_else(start: Start, bits: int, log: io.StringIO) -> None:
+    """Born there; its certificate's signature is its own, Salesforce takes its assertions, environments share tokens."""
+    life = start(key_store="kms")
+    made = life.invoke({"action": "create", "bits": bits})
+    life.be_the_person()
+    life.invoke({"action": "finish"})
+    certificate = x509.load_pem_x509_certificate(made["certificate"].encode())
+    certificate.verify_directly_issued_by(certificate)
+    assert bits == certificate.public_key().key_size  # type: ignore[union-attr]
+    assert {"kms_key_arn", "certificate", "sealing_key", "client_id"} == set(stored(life))
+    assert fresh(life)
+    first = life.read(life.broker())
+    assert ("salesforce", "shared") == (first.source.value, life.read(life.broker()).source.value)
+    assert "PRIVATE KEY" not in json.dumps(stored(life)) + log.getvalue()
+    assert stored(life)["sealing_key"] not in log.getvalue()
+
+
+def test_the_stacks_roles_alone_sign_with_it(start: Start) -> None:
+    """By a tag, as the roles are allowed to; and by the key's own policy, whatever IAM allows."""
+    life = start(key_store="kms")
+    version_id = life.rotate()
+    kms, arn = boto3.client("kms"), stored(life)["kms_key_arn"]
+    assert [{"TagKey": STACK_TAG, "TagValue": "broker"}] == kms.list_resource_tags(KeyId=arn)["Tags"]
+    (denied,) = [each for each in json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])["Statement"] if each["Effect"] == "Deny"]
+    assert ("kms:Sign", {"ArnNotEquals": {"aws:PrincipalArn": ["arn:aws:iam::123456789012:role/broker-token"]}}) == (
+        denied["Action"],
+        denied["Condition"],
+    )
+    (alias,) = kms.list_aliases(KeyId=arn)["Aliases"]
+    assert f"alias/salesforce-token-broker/broker/{version_id}" == alias["AliasName"]
+
+
+@pytest.mark.parametrize(("code", "retryable"), [("DisabledException", False), ("ThrottlingException", True)])
+def test_a_key_in_kms_that_cannot_sign_is_named(
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    retryable: bool,  # noqa: FBT001  a parameter
+) -> None:
+    """Callers get the error; once it signs again, so does the next request."""
+    life = start(key_store="kms")
+    life.rotate()
+    broker = life.broker(TOKEN_CACHE_PREFIX="")
+
+    def fail(**_: object) -> None:
+        raise client_error(code)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wiring._kms(), "sign", fail)  # noqa: SLF001  the client that is in use
+        with pytest.raises(SigningKeyUnavailable, match=code) as caught:
+            life.read(broker)
+    assert retryable is caught.value.retryable
+    assert life.read(broker)
+
+
+def test_the_key_is_never_said(start: Start, log: io.StringIO) -> None:
+    """In the log, in events, in answers, in parameters: of three changes, one brought, one made, one uploaded."""
+    life = start(uploads=True)
+    secret = [PAIR.private_key, ADMIN.private_key]
+    brought = key_material.make()
+    life.invoke({"action": "import", "private_key": brought.private_key, "certificate": brought.certificate})
+    life.invoke({"action": "finish"})
+    life.rotate()
+    secret += [brought.private_key, stored(life)["private_key"]]
+    parameters = boto3.client("ssm").get_parameters_by_path(Path="/", Recursive=True)["Parameters"]
+    said = log.getvalue() + json.dumps([life.announced, parameters], default=str)
+    lines = [line for each in secret for line in each.splitlines() if line and not line.startswith("-----")]
+    assert Counter(line in said for line in lines) == {False: len(lines)}
