@@ -493,16 +493,16 @@ def test_a_key_in_kms_signs_and_is_nowhere_else(start: Start, bits: int, log: io
 
 
 def test_the_stacks_roles_alone_sign_with_it(start: Start) -> None:
-    """By a tag, as the roles are allowed to; and by the key's own policy, whatever IAM allows."""
+    """By the key's own policy, whatever IAM allows others; the tag says whose it is, the alias for which version."""
     life = start(key_store="kms")
     version_id = life.rotate()
     kms, arn = boto3.client("kms"), stored(life)["kms_key_arn"]
     assert [{"TagKey": STACK_TAG, "TagValue": "broker"}] == kms.list_resource_tags(KeyId=arn)["Tags"]
-    (denied,) = [each for each in json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])["Statement"] if each["Effect"] == "Deny"]
-    assert ("kms:Sign", {"ArnNotEquals": {"aws:PrincipalArn": ["arn:aws:iam::123456789012:role/broker-token"]}}) == (
-        denied["Action"],
-        denied["Condition"],
-    )
+    policy = json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])["Statement"]
+    roles = ["arn:aws:iam::123456789012:role/broker-token"]
+    assert [roles] == [each["Principal"]["AWS"] for each in policy if (each["Effect"], each["Action"]) == ("Allow", "kms:Sign")]
+    (denied,) = [each for each in policy if each["Effect"] == "Deny"]
+    assert ("kms:Sign", {"ArnNotEquals": {"aws:PrincipalArn": roles}}) == (denied["Action"], denied["Condition"])
     (alias,) = kms.list_aliases(KeyId=arn)["Aliases"]
     assert f"alias/salesforce-token-broker/broker/{version_id}" == alias["AliasName"]
 
@@ -512,7 +512,7 @@ def test_a_key_in_kms_that_cannot_sign_is_named(
     start: Start,
     monkeypatch: pytest.MonkeyPatch,
     code: str,
-    retryable: bool,  # noqa: FBT001  a parameter
+    retryable: bool,
 ) -> None:
     """Callers get the error; once it signs again, so does the next request."""
     life = start(key_store="kms")

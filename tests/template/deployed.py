@@ -33,6 +33,13 @@ EVERYTHING = NEEDED | {
     "ProvisionedConcurrency": "2",
     "ApiAccessLogs": "true",
     "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
+    "KeyStore": "kms",
+    "RotationDays": "90",
+    "SalesforceOtherClientId": "3MVG9.other",
+    "SalesforceAppName": "Broker",
+    "SalesforceOtherAppName": "Other_Broker",
+    "SalesforceAdminSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf",
+    "SalesforceAdminUsername": "admin@acme.example",
 }
 """Every condition holds, but for SnapStart, which goes with no provisioned concurrency."""
 

@@ -53,9 +53,14 @@ MAY = {
         "secretsmanager:GetSecretValue",
         "secretsmanager:PutSecretValue",
         "secretsmanager:UpdateSecretVersionStage",
+        "secretsmanager:DescribeSecret",
         "kms:Decrypt",
+        "kms:Encrypt",
         "kms:GenerateDataKey",
         "ssm:PutParameter",
+        "ssm:GetParameters",
+        "ssm:DeleteParameter",
+        "events:PutEvents",
     },
     "EmergencyStopFunctionRole": {
         "lambda:GetFunctionConcurrency",
@@ -76,7 +81,10 @@ MAY = {
 }
 """What each role may do beyond ALWAYS, and with NETWORK in a VPC: this and no more."""
 
-RESOURCELESS = {"SendTraces", "UseNetwork"}
+MAKES_KEYS = {"kms:CreateKey", "kms:TagResource", "kms:CreateAlias", "kms:DescribeKey"}
+"""What RotateKeyFunction's may do where keys are made in KMS."""
+
+RESOURCELESS = {"SendTraces", "UseNetwork", "MakeKeyInKms"}
 """Statements whose actions know no resources to name."""
 
 METRICS = {
@@ -281,10 +289,10 @@ def statements_name_what_they_allow(template: Template) -> None:
             if statement["Sid"] not in RESOURCELESS:
                 for resource in as_list(statement["Resource"]):
                     assert resource != "*", statement["Sid"]
-                    pattern = resource.get("Fn::Sub", "")
+                    pattern = resource.get("Fn::Sub", "") if isinstance(resource, dict) else ""
                     assert not pattern or re.search(
                         r"\$\{AWS::StackName\}/(tokens|tokens/\*|certificate)$|:event-bus/default$"
-                        r"|^\$\{Token(Api)?Function\.Arn\}:(live|\*)$",
+                        r"|^\$\{Token(Api)?Function\.Arn\}:(live|\*)$|:alias/salesforce-token-broker/\$\{AWS::StackName\}/\*$|:key/\*$",
                         pattern,
                     )
 
@@ -297,10 +305,15 @@ def roles_may_do_this_and_no_more(template: Template) -> None:
         for role, statement in statements(resources):
             if statement["Effect"] == "Allow":
                 allowed.setdefault(role, set()).update(as_list(statement["Action"]))
+        assert {"lambda:InvokeFunction"} == allowed.pop("WatchRole")
         expected = {role: may | ALWAYS | network for role, may in MAY.items()}
         if resources is template.nothing:
             keyless = {role: {each for each in may if not each.startswith("kms:")} for role, may in expected.items()}
             expected = {role: may - SHARING if role in DOOR_ROLES else may for role, may in keyless.items()}
+            # Its other parameter is the certificate's.
+            expected["RotateKeyFunctionRole"] -= SHARING - {"ssm:PutParameter"}
+        if resources is template.everything:
+            expected["RotateKeyFunctionRole"] |= MAKES_KEYS
         assert expected == allowed
         assert "ManagedPolicyArns" not in json.dumps(of_type(resources, "AWS::IAM::Role"))
         attached = set(of_type(resources, "AWS::IAM::Policy")) | set(of_type(resources, "AWS::IAM::ManagedPolicy"))
@@ -314,7 +327,9 @@ def an_emergency_stop_touches_the_doors_alone(template: Template) -> None:
         {"Fn::Sub": f"${{{name}.Arn}}:{qualifier}"} for name in DOORS for qualifier in ("live", "*")
     ]
     for resources in template.each:
-        changes = [(role, each) for role, each in statements(resources) if "lambda:" in str(each["Action"])]
+        changes = [
+            (role, each) for role, each in statements(resources) if "lambda:" in str(each["Action"]) and role != "WatchRole"
+        ]
         assert {"EmergencyStopFunctionRole"} == {role for role, _ in changes}
         for _, statement in changes:
             assert not [resource for resource in as_list(statement["Resource"]) if resource not in doors], statement["Sid"]
@@ -325,11 +340,12 @@ def an_emergency_stop_touches_the_doors_alone(template: Template) -> None:
 
 @rule
 def only_lambda_takes_the_roles(template: Template) -> None:
-    """And each function has one of its own."""
+    """And each function has one of its own; the clock has the only other."""
     for resources in template.each:
-        for properties in of_type(resources, "AWS::IAM::Role").values():
+        for name, properties in of_type(resources, "AWS::IAM::Role").items():
             (trust,) = properties["AssumeRolePolicyDocument"]["Statement"]
-            assert (trust["Principal"], trust["Action"]) == ({"Service": "lambda.amazonaws.com"}, "sts:AssumeRole")
+            service = "scheduler" if name == "WatchRole" else "lambda"
+            assert (trust["Principal"], trust["Action"]) == ({"Service": f"{service}.amazonaws.com"}, "sts:AssumeRole")
         functions = of_type(resources, "AWS::Lambda::Function")
         assert set(functions) == FUNCTIONS
         assert {name: arn(f"{name}Role") for name in functions} == {name: each["Role"] for name, each in functions.items()}
@@ -360,10 +376,47 @@ def credentials_are_of_no_use_elsewhere(template: Template) -> None:
 def the_data_key_works_through_two_services_alone(template: Template) -> None:
     """kms:ViaService and the encryption context: stolen credentials decrypt nothing by themselves."""
     for role, statement in statements(template.everything):
-        if "kms:" in str(statement["Action"]):
+        if arn("DataKey") in as_list(statement["Resource"]):
             condition = str(statement["Condition"])
             assert "kms:ViaService" in condition, role
             assert "kms:EncryptionContext:" in condition, role
+
+
+@rule
+def keys_in_kms_are_made_for_the_stack(template: Template) -> None:
+    """By one role, with the stack's tag; nobody signs by IAM (a key's own policy says who does), and nobody from elsewhere."""
+    for resources in template.each:
+        for role, statement in statements(resources):
+            actions = as_list(statement["Action"])
+            assert "kms:Sign" not in actions, role
+            if "kms:CreateKey" in actions:
+                assert (role, statement["Effect"]) == ("RotateKeyFunctionRole", "Allow")
+                tag = statement["Condition"]["StringEquals"]["aws:RequestTag/salesforce-token-broker:stack"]
+                assert tag == {"Ref": "AWS::StackName"}
+    denied = {each["Sid"]: each for each in template.everything["Fence"]["Properties"]["PolicyDocument"]["Statement"]}
+    fence = denied["NoSignatureFromElsewhere"]
+    assert (fence["Action"], fence["Resource"]) == ("kms:Sign", "*")
+    assert fence["Condition"] == denied["NothingFromElsewhere"]["Condition"]
+    variables = template.default["RotateKeyFunction"]["Properties"]["Environment"]["Variables"]
+    assert sorted(variables["SIGNER_ROLE_ARNS"]["Fn::Join"][1], key=str) == sorted((arn(role) for role in MAY), key=str)
+
+
+@rule
+def secrets_manager_and_the_clock_alone_rotate(template: Template) -> None:
+    """Secrets Manager of this account, where a schedule is wished for; and one schedule, whose words are fixed."""
+    for resources in template.each:
+        for permission in of_type(resources, "AWS::Lambda::Permission").values():
+            if permission["Principal"] == "secretsmanager.amazonaws.com":
+                assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
+                assert permission["FunctionName"] == {"Ref": "RotateKeyFunction"}
+        watch = resources["Watch"]["Properties"]
+        assert watch["ScheduleExpression"] == "cron(0 * * * ? *)", "the watch counts in hours"
+        assert (watch["Target"]["Arn"], watch["Target"]["RoleArn"]) == (arn("RotateKeyFunction"), arn("WatchRole"))
+        assert json.loads(watch["Target"]["Input"]) == {"action": "watch", "at": "<aws.scheduler.scheduled-time>"}
+    schedule = template.everything["RotationSchedule"]["Properties"]
+    assert (schedule["SecretId"], schedule["RotateImmediatelyOnUpdate"]) == ({"Ref": "SigningKeySecret"}, False)
+    assert schedule["RotationLambdaARN"] == arn("RotateKeyFunction")
+    assert not of_type(template.default, "AWS::SecretsManager::RotationSchedule")
 
 
 @rule
@@ -391,11 +444,17 @@ def nobody_else_reads_the_secret(template: Template) -> None:
 
 @rule
 def nothing_lets_the_world_in(template: Template) -> None:
-    """No function URL, no permission but API Gateway's on this API, no shared layer, no principal `*` in an Allow."""
+    """No function URL, no permission but API Gateway's and Secrets Manager's, no shared layer."""
     for resources in template.each:
         for permission in of_type(resources, "AWS::Lambda::Permission").values():
-            assert permission["Principal"] == "apigateway.amazonaws.com"
-            assert permission["SourceArn"]["Fn::Sub"][1]["__ApiId__"] == {"Ref": "TokenApi"}
+            match permission["Principal"]:
+                case "apigateway.amazonaws.com":
+                    assert permission["SourceArn"]["Fn::Sub"][1]["__ApiId__"] == {"Ref": "TokenApi"}
+                case principal:
+                    assert (principal, permission["SourceAccount"]) == (
+                        "secretsmanager.amazonaws.com",
+                        {"Ref": "AWS::AccountId"},
+                    )
         kinds = {resource["Type"] for resource in resources.values()}
         assert not kinds & {"AWS::Lambda::Url", "AWS::Lambda::LayerVersionPermission", "AWS::SSM::ResourcePolicy"}
 

@@ -203,6 +203,26 @@ MUTANTS: dict[str, tuple[str, Change]] = {
         "an_emergency_stop_touches_the_doors_alone",
         statement("TokenFunctionRole", "ReadSigningKey", Action="lambda:UpdateFunctionConfiguration"),
     ),
+    "a role that signs by IAM, with any key": (
+        "keys_in_kms_are_made_for_the_stack",
+        statement("TokenFunctionRole", "ReadSigningKey", Action=["secretsmanager:GetSecretValue", "kms:Sign"]),
+    ),
+    "keys for other stacks": (
+        "keys_in_kms_are_made_for_the_stack",
+        statement("RotateKeyFunctionRole", "MakeKeyInKms", Condition=None),
+    ),
+    "a rotation begun from any account": (
+        "secrets_manager_and_the_clock_alone_rotate",
+        drop("RotationPermission Properties SourceAccount"),
+    ),
+    "a watch that says something else": (
+        "secrets_manager_and_the_clock_alone_rotate",
+        put("Watch Properties Target Input", '{"action": "rollback"}'),
+    ),
+    "a watch that may invoke the doors": (
+        "roles_may_do_this_and_no_more",
+        statement("WatchRole", "InvokeRotateKeyFunction", Action=["lambda:InvokeFunction", "ssm:GetParameters"]),
+    ),
     "a role for everybody": (
         "only_lambda_takes_the_roles",
         put("TokenFunctionRole Properties AssumeRolePolicyDocument Statement 0 Principal", {"AWS": "*"}),
@@ -224,7 +244,7 @@ MUTANTS: dict[str, tuple[str, Change]] = {
         "credentials_are_of_no_use_elsewhere",
         drop("Fence Properties PolicyDocument Statement 0 Condition ArnNotLike lambda:SourceFunctionArn 1"),
     ),
-    "the history of tokens": ("credentials_are_of_no_use_elsewhere", drop("Fence Properties PolicyDocument Statement 2")),
+    "the history of tokens": ("credentials_are_of_no_use_elsewhere", drop("Fence Properties PolicyDocument Statement 3")),
     "the key without its services": (
         "the_data_key_works_through_two_services_alone",
         statement(

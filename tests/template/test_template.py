@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local_stack import template
-from salesforce_broker import __version__, emergency, lambda_doors, request, settings, wiring
+from salesforce_broker import __version__, emergency, lambda_doors, operator_settings, request, settings, wiring
 from tests.template.rules import RULES, Template
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,9 @@ def test_routes_of_the_template_and_of_the_door_are_the_same() -> None:
 
 def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:
     """What the template sets is read, and what is read is set."""
-    read = set(re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(settings))) - {
+    read = set(
+        re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(settings) + inspect.getsource(operator_settings))
+    ) - {
         "SSLKEYLOGFILE",
         "AWS_LAMBDA_INITIALIZATION_TYPE",
     }

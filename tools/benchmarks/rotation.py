@@ -2,8 +2,8 @@
 
     make bench-rotation
 
-A modelled clock: what takes ten minutes at Salesforce passes at once. AWS is moto in this process, Salesforce the local one, which
-verifies every signature; Secrets Manager's steps come as AWS documents them. Exits with an error if a single read fails.
+A modelled clock: what takes ten minutes at Salesforce passes at once. AWS is moto in this process, Salesforce the local one,
+which verifies every signature; Secrets Manager's steps come as AWS documents them. Exits with an error if a read fails.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What Secrets Manager does when it rotates a secret, on moto's secrets: moto's own way is another one.
 
-Owns the label that it puts on an empty version, the order of the steps, and what it does when one fails: all of them again. Does
-not know the function that it invokes.
+Owns the label that it puts on an empty version, and the order of the steps. Does not know the function that it invokes.
 
 Source: AWS Secrets Manager, "Rotate AWS Secrets Manager secrets" and "Lambda rotation functions".
 """
@@ -26,7 +25,8 @@ class SecretRotation:
 
     def __init__(self, secret_arn: str) -> None:
         self._arn = secret_arn
-        self._secret: Any = get_backend("secretsmanager")[ACCOUNT][secret_arn.split(":")[3]].secrets[secret_arn]
+        accounts: Any = get_backend("secretsmanager")
+        self._secret = accounts[ACCOUNT][secret_arn.split(":")[3]].secrets[secret_arn]
         self._secret.rotation_enabled = self._secret.rotation_requested = True
 
     @property

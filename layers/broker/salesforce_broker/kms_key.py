@@ -30,7 +30,7 @@ ALGORITHM: Literal["RSASSA_PKCS1_V1_5_SHA_256"] = "RSASSA_PKCS1_V1_5_SHA_256"
 """KMS's name of what JWT calls RS256."""
 
 STACK_TAG = "salesforce-token-broker:stack"
-"""By it the doors' roles may sign with a stack's keys, and with no others."""
+"""Whose a key is; RotateKeyFunction may make none without it."""
 
 SEALING_KEY_BYTES = 32
 
@@ -132,22 +132,24 @@ class KmsKeys:
         return f"alias/salesforce-token-broker/{self._stack}/{version_id}"
 
     def _policy(self) -> dict[str, object]:
-        """Leave the key to the account's IAM, as KMS does by itself, but for signing."""
+        """Let the stack's roles sign, and nobody else, whatever IAM allows him; leave the rest to IAM, as KMS does by itself.
+
+        Here and not by a tag in the roles: what a tag allows is known only after minutes.
+        """
         partition, account = self._signers[0].split(":")[1], self._signers[0].split(":")[4]
-        everybody = {"AWS": f"arn:{partition}:iam::{account}:root"}
+        everybody, own = {"AWS": f"arn:{partition}:iam::{account}:root"}, {"AWS": self._signers}
+        only = {"StringEquals": {"kms:SigningAlgorithm": ALGORITHM}}
+        about = ["kms:CreateAlias", "kms:DescribeKey", "kms:GetPublicKey"]
+        others = {"ArnNotEquals": {"aws:PrincipalArn": self._signers}}
+        sids: dict[str, dict[str, object]] = {
+            "LeaveToIam": {"Effect": "Allow", "Principal": everybody, "Action": "kms:*"},
+            "SignAssertions": {"Effect": "Allow", "Principal": own, "Action": "kms:Sign", "Condition": only},
+            "NameAndPublish": {"Effect": "Allow", "Principal": own, "Action": about},
+            "NobodyElseSigns": {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "kms:Sign", "Condition": others},
+        }
         return {
             "Version": "2012-10-17",
-            "Statement": [
-                {"Sid": "LeaveToIam", "Effect": "Allow", "Principal": everybody, "Action": "kms:*", "Resource": "*"},
-                {
-                    "Sid": "NobodyElseSigns",
-                    "Effect": "Deny",
-                    "Principal": {"AWS": "*"},
-                    "Action": "kms:Sign",
-                    "Resource": "*",
-                    "Condition": {"ArnNotEquals": {"aws:PrincipalArn": self._signers}},
-                },
-            ],
+            "Statement": [{"Sid": sid, "Resource": "*", **statement} for sid, statement in sids.items()],
         }
 
 

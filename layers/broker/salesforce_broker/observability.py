@@ -59,6 +59,7 @@ METRICS = frozenset(
         "SharedCacheDegraded",
         "KeyAgeDays",
         "CertificateDaysLeft",
+        "KeyWaits",
     }
 )
 """All there are, under the dimensions service and function_name: what alarms and the dashboard may ask for."""

@@ -134,6 +134,7 @@ class KeyRotation:
         if self._change.accepted(key, deadline):
             self._change.switch(pending, deadline)
             return self._certificate()
+        observability.gauge("KeyWaits", 1)
         if at % DAY < HOUR:
             self._change.announce(pending, deadline)
         return None
