@@ -23,7 +23,7 @@ export AWS_DEFAULT_REGION ?= eu-central-1
 STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run serve build test test-clients test-system fuzz openapi check bench bench-fleet lock lock-check clean
+.PHONY: help venv run serve build test test-clients test-system fuzz openapi check bench bench-fleet bench-rotation salesforce-project lock lock-check clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -89,7 +89,7 @@ openapi: venv ## Make docs/openapi.yaml of the code
 check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, template (scanners too), locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/salesforce_project.py tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
@@ -110,6 +110,13 @@ bench: venv ## Measure cold start and warm hit beside what a user would write by
 
 bench-fleet: venv ## Simulate fleets: cold at once, and in steady use
 	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.fleet
+
+bench-rotation: venv ## Change the key in twelve ways, with 100,000 reads meanwhile: none may fail
+	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.rotation
+
+salesforce-project: venv ## Write the app as a project for the Salesforce CLI: STACK=... CONTACT=you@acme.example [APP=...]
+	@PYTHONPATH=tools:layers/broker $(BIN)/python tools/salesforce_project.py --stack '$(STACK)' --contact '$(CONTACT)' \
+	  $(if $(APP),--app '$(APP)') $(if $(FOLDER),--folder '$(FOLDER)')
 
 lock: venv ## Renew the locked lists (UPGRADE=--upgrade for newer versions)
 	@$(foreach list,$(LISTS),$(LOCK) $(UPGRADE) $(list).in -o $(list).txt &&) true

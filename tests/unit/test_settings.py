@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_broker import operator_settings, settings
+from salesforce_broker import settings
 from salesforce_broker.errors import SettingsInvalid
 from tests.support import builders
 
@@ -129,44 +129,3 @@ def test_an_instance_on_this_machine_is_trusted_only_locally() -> None:
     assert local == settings.instance_origin(local, login_url="http://127.0.0.1:9090")
     assert settings.instance_origin(local, login_url=builders.LOGIN_URL) is None
     assert settings.instance_origin(None, login_url=builders.LOGIN_URL) is None
-
-
-EMERGENCY = {"DOOR_FUNCTIONS": "stack-TokenApiFunction-1a,stack-TokenFunction-2b"}
-
-
-def test_an_emergency_stop_reads_its_own_settings_alone() -> None:
-    """Empty is none; that the rest makes no sense is no matter."""
-    given = operator_settings.load_emergency(EMERGENCY | {"SALESFORCE_LOGIN_URL": "https://evil.example"})
-    assert (("stack-TokenApiFunction-1a", "stack-TokenFunction-2b"), None, 0, "") == (
-        given.doors,
-        given.reserved_concurrency,
-        given.provisioned_concurrency,
-        given.token_cache_prefix,
-    )
-    more = {"RESERVED_CONCURRENCY": "50", "PROVISIONED_CONCURRENCY": "2", "TOKEN_CACHE_PREFIX": "/broker/tokens"}
-    given = operator_settings.load_emergency(EMERGENCY | more)
-    assert (50, 2, "/broker/tokens") == (
-        given.reserved_concurrency,
-        given.provisioned_concurrency,
-        given.token_cache_prefix,
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DOOR_FUNCTIONS", ""),
-        ("DOOR_FUNCTIONS", "a, b"),
-        ("DOOR_FUNCTIONS", "a,"),
-        ("DOOR_FUNCTIONS", "arn:aws:lambda:eu-central-1:123456789012:function:a"),
-        ("RESERVED_CONCURRENCY", "many"),
-        ("RESERVED_CONCURRENCY", "-1"),
-        ("PROVISIONED_CONCURRENCY", "٢"),
-        ("TOKEN_CACHE_PREFIX", "tokens"),
-    ],
-)
-def test_a_setting_of_an_emergency_stop_that_makes_no_sense_is_named(name: str, value: str) -> None:
-    """As the others."""
-    with pytest.raises(SettingsInvalid, match=name) as caught:
-        operator_settings.load_emergency(EMERGENCY | {name: value})
-    assert caught.value.hint

@@ -10,8 +10,10 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from local_stack.runtime import FunctionError
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY
-from local_stack.stack import OTHER_USERNAME, LocalStack
+from local_stack.secret_rotation import SecretRotation
+from local_stack.stack import CERTIFICATE_PARAMETER, OTHER_USERNAME, LocalStack
 
 API_VERSION = "65.0"
 
@@ -62,18 +64,27 @@ def run(stack: LocalStack, say: Say) -> None:
 
 
 def _rotate(stack: LocalStack, api: str, say: Say) -> None:
-    """Change the key under the callers' hands: each of them is served by a login of its own."""
-    operator = stack.environment("RotateKeyFunction")
-    made = operator.invoke({"action": "create", "bits": 2048})
-    _insist(made["stage"] == "AWSPENDING", "the new key waits beside the one in use")
-    say(f"\nRotateKeyFunction create                 key {made['version_id'][:8]} made in AWS, its certificate published")
+    """Change the key under the callers' hands, as Secrets Manager does: each of them is served by a login of its own."""
+    function = stack.environment("RotateKeyFunction")
+    secrets_manager = SecretRotation(stack.secret_arn)
+    before = secrets_manager.labels["AWSCURRENT"]
+    version_id = secrets_manager.begin()
+    try:
+        secrets_manager.run(version_id, function.invoke)
+    except FunctionError as error:
+        _insist(error.type == "AssertionRefused", "Salesforce does not take a key whose certificate it has not")
+    _insist(secrets_manager.labels["AWSCURRENT"] == before, "nothing in use has changed")
+    parameter = stack.aws.client("ssm").get_parameter(Name=CERTIFICATE_PARAMETER)["Parameter"]["Value"]
+    say(f"\nSecrets Manager rotates the secret       key {version_id[:8]} made in AWS, waits for its certificate's upload")
     served = _serve_anew(stack, api)
-    stack.salesforce.set_certificate(DEFAULT_CONSUMER_KEY, made["certificate"])
+    stack.salesforce.set_certificate(DEFAULT_CONSUMER_KEY, parameter)
     served += _serve_anew(stack, api)
-    done = operator.invoke({"action": "finish"})
+    secrets_manager.run(version_id, function.invoke)
     served += _serve_anew(stack, api)
-    _insist((done["stage"], done["version_id"]) == ("AWSCURRENT", made["version_id"]), "the new key is the one in use")
-    say(f"certificate uploaded, finish             key {done['version_id'][:8]} in use; {served} of 3 logins meanwhile served")
+    labels = secrets_manager.labels
+    _insist((labels["AWSCURRENT"], labels["AWSPREVIOUS"]) == (version_id, before), "the new key is the one in use")
+    _insist(secrets_manager.is_over, "the rotation is over")
+    say(f"certificate uploaded, steps repeated     key {version_id[:8]} in use; {served} of 3 logins meanwhile served")
 
 
 def _serve_anew(stack: LocalStack, api: str) -> int:

@@ -63,7 +63,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
-    """What may be known of a key: its certificate (PEM), until when (epoch seconds), and where it stands.
+    """What may be known of a key: its certificate (PEM), until when (epoch seconds), for which app, and where it stands.
 
     `stage`: "AWSPENDING" while the certificate has to be uploaded, else "AWSCURRENT".
     """
@@ -72,6 +72,7 @@ class PublishedKey:
     stage: str
     certificate: str
     not_after: int
+    consumer_key: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,9 @@ class KeyChange:
         except (BotoCoreError, ClientError) as error:
             # The answer has it too.
             observability.logger.warning("certificate cannot be published", aws_error=type(error).__name__)
-        return PublishedKey(version.version_id, label, certificate, int(key_material.ends(certificate)))
+        return PublishedKey(
+            version.version_id, label, certificate, int(key_material.ends(certificate)), self._client_id(version)
+        )
 
     def _certificate(self, version: Version) -> str:
         """Return a version's certificate; for a key that came without one, another of its own: Salesforce wants its key."""

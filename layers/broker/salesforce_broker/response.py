@@ -63,13 +63,14 @@ def to_operator(key: PublishedKey | None) -> dict[str, Any]:
     """Shape what an operator is told of a key; Secrets Manager, and a watch in which nothing changed, are told nothing."""
     if key is None:
         return {}
-    next_step = "upload the certificate to the app, then finish" if key.stage == "AWSPENDING" else "nothing to do"
+    wait = "upload the certificate to the app (where there is a connection, finish does), then finish"
     return {
         "version_id": key.version_id,
         "stage": key.stage,
         "certificate": key.certificate,
         "not_after": key.not_after,
-        "next": next_step,
+        "consumer_key": key.consumer_key,
+        "next": wait if key.stage == "AWSPENDING" else "nothing to do",
     }
 
 
