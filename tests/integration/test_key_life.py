@@ -215,6 +215,18 @@ def test_with_one_app_a_fresh_shared_token_bridges_the_change(start: Start) -> N
     assert 2 == len(shared), "one is frozen"
 
 
+def test_environments_share_between_an_upload_and_the_move(start: Start) -> None:
+    """A person uploads, the watch comes within the hour: until then one login serves all who share."""
+    life = start()
+    life.invoke({"action": "create", "bits": 2048})
+    life.be_the_person()
+    first = life.read(life.broker())
+    assert ["shared"] * 5 == [life.read(life.broker()).source.value for _ in range(5)]
+    life.pass_time(400)
+    assert first.token.value == life.read(life.broker()).token.value
+    assert 1 == life.salesforce.logins()
+
+
 def test_a_certificate_that_is_never_accepted_goes_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old one is on the app again, nothing waits, somebody is told; and the next rotation begins anew."""
     life = start(uploads=True)

@@ -79,7 +79,7 @@ class Minter:
                 key = other
             else:
                 if rest is not None:
-                    self._keys.prefer(key)
+                    key = self._keys.prefer(key)
                 return key, token
 
     def _learn(self, server_time: float | None) -> bool:

@@ -11,7 +11,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -115,9 +115,14 @@ class SigningKeySource:
                 observability.report(error)
         return self.current()
 
-    def prefer(self, key: SigningKey) -> None:
-        """Sign with this version for RECHECK_SECONDS: Salesforce accepted it and refused the current one."""
-        self._preferred, self._prefer_until = key, self._clock.wall() + RECHECK_SECONDS
+    def prefer(self, key: SigningKey) -> SigningKey:
+        """Sign with this version for RECHECK_SECONDS: Salesforce accepted it and refused the current one.
+
+        Return it as it is used then: with the current version's `sealing_key`, by which the environments share.
+        """
+        sealing_key = self._held.sealing_key if self._held else key.sealing_key
+        self._preferred, self._prefer_until = replace(key, sealing_key=sealing_key), self._clock.wall() + RECHECK_SECONDS
+        return self._preferred
 
     def refresh(self) -> SigningKey:
         """Read the current version again and hold it; what was held stays if that fails."""
