@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from salesforce_broker import observability, request, response, wiring
+from salesforce_broker import observability, operator_request, operator_wiring, request, response
 
 
 @observability.logger.inject_lambda_context(log_event=False, clear_state=True)
@@ -12,8 +12,8 @@ from salesforce_broker import observability, request, response, wiring
 def lambda_handler(event: object, context: request.LambdaContext) -> dict[str, Any]:
     """Do what the payload's action says; raise a BrokerError whose text is the answer as JSON."""
     try:
-        asked = request.from_operator(event, context)
-        return response.to_operator(wiring.key_rotation().answer(asked))
+        asked = operator_request.from_operator(event, context)
+        return response.to_operator(operator_wiring.key_rotation().answer(asked))
     except Exception as error:  # noqa: BLE001  the last resort: the runtime would send the trace to the caller
         observability.report(error)
         raise response.to_invoke_error(error, context.aws_request_id) from None

@@ -19,14 +19,14 @@ from botocore.exceptions import ClientError
 from local_stack import demo
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from local_stack.stack import DOORS, TOKEN_CACHE_PREFIX, LocalStack
-from salesforce_broker import observability, settings, wiring
+from salesforce_broker import observability, operator_wiring, settings
 from salesforce_broker.answer import Emergency
 from salesforce_broker.clock import Clock
 from salesforce_broker.emergency import LONGEST_REQUEST_SECONDS, EmergencyStop
 from salesforce_broker.errors import BrokerError, EmergencyIncomplete, InvalidRequest
 from salesforce_broker.lambda_doors import LambdaDoors
+from salesforce_broker.operator_request import EmergencyAction, EmergencyRequest
 from salesforce_broker.operator_settings import EmergencySettings
-from salesforce_broker.request import EmergencyAction, EmergencyRequest
 from tests.integration.conftest import OTHER_USERNAME, PREFIX, Account
 from tests.integration.test_runtime import curl
 from tests.support import keys
@@ -122,7 +122,7 @@ class Operator:
             given,
             doors=LambdaDoors(cast("Any", self.lambda_), given),
             parameters=boto3.client("ssm"),
-            revocation=lambda: wiring._revocation(settings.load(), clock),  # noqa: SLF001  built as it is deployed
+            revocation=lambda: operator_wiring._revocation(settings.load(), clock),  # noqa: SLF001  built as it is deployed
             clock=clock,
         )
         return stop.answer(EmergencyRequest(EmergencyAction(action), seconds, revoke))
@@ -514,14 +514,14 @@ def test_actions_leave_a_line_and_no_secret(operator: Operator, log: io.StringIO
 )
 def test_an_operators_mistake_stops_nothing(account: Account, payload: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named."""
-    monkeypatch.setattr(wiring, "emergency_stop", lambda: pytest.fail("something was done"))
+    monkeypatch.setattr(operator_wiring, "emergency_stop", lambda: pytest.fail("something was done"))
     with pytest.raises(InvalidRequest):
         account.open("emergency_stop").lambda_handler(payload, Context())
 
 
 def test_a_defect_at_the_door_shows_nothing(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last resort, as at the other doors."""
-    monkeypatch.setattr(wiring, "emergency_stop", broken_stream)
+    monkeypatch.setattr(operator_wiring, "emergency_stop", broken_stream)
     with pytest.raises(BrokerError) as caught:
         account.open("emergency_stop").lambda_handler({"action": "status"}, Context())
     assert "internal_error" == json.loads(str(caught.value))["error"]

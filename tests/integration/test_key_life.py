@@ -28,7 +28,7 @@ from salesforce_broker.errors import (
 )
 from salesforce_broker.key_change import KeyChange
 from salesforce_broker.kms_key import STACK_TAG
-from salesforce_broker.request import DEFAULT_KEY_BITS
+from salesforce_broker.operator_request import DEFAULT_KEY_BITS
 from salesforce_broker.transport import Transport
 from tests.support import keys
 from tests.support.fakes import client_error
@@ -535,7 +535,7 @@ def test_a_key_in_kms_that_cannot_sign_is_named(
         raise client_error(code)
 
     with monkeypatch.context() as patch:
-        patch.setattr(wiring._kms(), "sign", fail)  # noqa: SLF001  the client that is in use
+        patch.setattr(wiring.kms(), "sign", fail)
         with pytest.raises(SigningKeyUnavailable, match=code) as caught:
             life.read(broker)
     assert retryable is caught.value.retryable

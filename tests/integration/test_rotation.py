@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY
-from salesforce_broker import wiring
+from salesforce_broker import operator_wiring
 from salesforce_broker.errors import AssertionRefused, InvalidRequest, SigningKeyUnavailable
 from tests.integration.conftest import OTHER_USERNAME, Account
 from tests.support.events import Context
@@ -22,7 +22,7 @@ CERTIFICATE_PARAMETER = "/broker/certificate"
 def operate(account: Account, action: str, **fields: Any) -> dict[str, Any]:
     """Invoke the operator's door."""
     account.set(CERTIFICATE_PARAMETER=CERTIFICATE_PARAMETER)
-    wiring.key_rotation.cache_clear()
+    operator_wiring.key_rotation.cache_clear()
     answer: dict[str, Any] = account.open("rotate_key").lambda_handler({"action": action, **fields}, Context(seconds=60))
     return answer
 

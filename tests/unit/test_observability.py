@@ -11,7 +11,7 @@ import pytest
 from salesforce_broker import observability
 from salesforce_broker.answer import Source
 from salesforce_broker.errors import AccessDenied, AppRefused, NotFound
-from salesforce_broker.request import KeyAction
+from salesforce_broker.operator_request import KeyAction
 from salesforce_broker.response import HTTP_STATUS
 
 

@@ -38,7 +38,16 @@ from local_stack.salesforce import (
     key_material,
 )
 from local_stack.secret_rotation import SecretRotation
-from salesforce_broker import announcements, observability, operator_settings, request, response, settings, wiring
+from salesforce_broker import (
+    announcements,
+    observability,
+    operator_request,
+    operator_settings,
+    operator_wiring,
+    response,
+    settings,
+    wiring,
+)
 from salesforce_broker.announcements import Announcements
 from salesforce_broker.answer import IssuedToken
 from salesforce_broker.broker import TokenBroker
@@ -98,7 +107,7 @@ class KeyLife:
             starting.enter_context(mock.patch.dict(os.environ, CREDENTIALS))
             starting.enter_context(mock_aws())
             starting.enter_context(mock.patch.object(Announcements, "tell", self._hear()))
-            wiring._kms.cache_clear()  # noqa: SLF001  a client of an account that is gone
+            wiring.kms.cache_clear()  # a client of an account that is gone
             wiring._event_bridge.cache_clear()  # noqa: SLF001  likewise
             world = World.default(self._pair.certificate)
             world.apps[0].name = "Broker"
@@ -141,8 +150,8 @@ class KeyLife:
     def invoke(self, payload: Mapping[str, object]) -> dict[str, Any]:
         """Invoke the rotation's function, cold."""
         given, rotation = settings.load(self.variables), operator_settings.load_rotation(self.variables)
-        changes = wiring.build_rotation(given, rotation, clock=self.clock)
-        return response.to_operator(changes.answer(request.from_operator(dict(payload), Context(seconds=900))))
+        changes = operator_wiring.build_rotation(given, rotation, clock=self.clock)
+        return response.to_operator(changes.answer(operator_request.from_operator(dict(payload), Context(seconds=900))))
 
     def be_the_person(self) -> None:
         """Upload what was announced last."""

@@ -18,8 +18,8 @@ from salesforce_broker import observability
 from salesforce_broker.answer import Emergency
 from salesforce_broker.clock import Clock
 from salesforce_broker.lambda_doors import LambdaDoors
+from salesforce_broker.operator_request import EmergencyAction, EmergencyRequest
 from salesforce_broker.operator_settings import EmergencySettings
-from salesforce_broker.request import EmergencyAction, EmergencyRequest
 from salesforce_broker.revocation import Revocation
 from salesforce_broker.steps import Steps
 

@@ -7,12 +7,11 @@ by `from_api_gateway`, which only the function behind API Gateway calls: sent to
 from __future__ import annotations
 
 import base64
-import datetime
 import enum
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from salesforce_broker.errors import InvalidRequest, NotFound
@@ -26,20 +25,6 @@ LONGEST_MIN_TTL_SECONDS = 24 * 3600
 
 API_GATEWAY_SECONDS = 28.5
 """API Gateway hangs up after 29 s, whatever time the function has left."""
-
-KEY_BITS = (2048, 3072, 4096)
-DEFAULT_KEY_BITS = 3072
-"""As strong as what is recommended beyond 2030."""
-
-DEFAULT_CERTIFICATE_DAYS = 825
-LONGEST_CERTIFICATE_DAYS = 3650
-"""Salesforce accepts expired ones: the end is a reminder to make another key."""
-
-LONGEST_PEM = 16 * 1024
-"""A key of 4096 bits has some 3 KB."""
-
-OPERATORS_FIELDS = {"create": ("bits", "days"), "import": ("private_key", "certificate", "client_id"), "watch": ("at",)}
-"""Beside the action."""
 
 _Part = TypeVar("_Part", dict[str, Any], list[Any], str)
 
@@ -70,72 +55,6 @@ class TokenRequest:
     rejected: str | None = None
 
 
-class KeyAction(enum.Enum):
-    """What an operator can have done to the key."""
-
-    CREATE = "create"
-    IMPORT = "import"
-    CERTIFICATE = "certificate"
-    FINISH = "finish"
-    ROLLBACK = "rollback"
-    WATCH = "watch"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRequest:
-    """An operator's request, or the clock's.
-
-    `bits` and `days`: of a key to be made, and of its certificate. `fields`: of one that is brought. `at`: which full hour
-    the clock strikes (epoch seconds).
-    """
-
-    action: KeyAction
-    seconds_left: float
-    bits: int = DEFAULT_KEY_BITS
-    days: int = DEFAULT_CERTIFICATE_DAYS
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-    at: float = 0.0
-
-
-class Step(enum.Enum):
-    """Secrets Manager's steps of a rotation."""
-
-    CREATE = "createSecret"
-    SET = "setSecret"
-    TEST = "testSecret"
-    FINISH = "finishSecret"
-
-
-@dataclass(frozen=True, slots=True)
-class RotationStep:
-    """One step, of the version `token` of a secret."""
-
-    step: Step
-    secret_arn: str
-    token: str
-    seconds_left: float
-
-
-class EmergencyAction(enum.Enum):
-    """What an operator can do in an emergency."""
-
-    STOP = "stop"
-    RESUME = "resume"
-    STATUS = "status"
-
-
-@dataclass(frozen=True, slots=True)
-class EmergencyRequest:
-    """An operator's request. `revoke`: whether a stop ends the sessions at Salesforce, too."""
-
-    action: EmergencyAction
-    seconds_left: float
-    revoke: bool = False
-
-
-OperatorAction = TypeVar("OperatorAction", KeyAction, EmergencyAction)
-
-
 class LambdaContext(Protocol):
     """The part of Lambda's context object that is used here."""
 
@@ -163,12 +82,12 @@ def from_api_gateway(event: object, context: LambdaContext) -> TokenRequest:
         raise NotFound("There is no such method and path.", hint=f"There are: {_routes()}.")
     query = _query(event)
     if action is Action.TOKEN:
-        _refuse_unknown(query, known=())
+        refuse_unknown(query, known=())
         fields = _body(event)
-        _refuse_unknown(fields, known=("sub", "min_ttl", "rejected"))
+        refuse_unknown(fields, known=("sub", "min_ttl", "rejected"))
     else:
         fields = query
-        _refuse_unknown(fields, known=("sub",) if action is Action.IDENTITY else ())
+        refuse_unknown(fields, known=("sub",) if action is Action.IDENTITY else ())
     identity = _part(_part(event, "requestContext", dict), "identity", dict)
     seconds_left = min(context.get_remaining_time_in_millis() / 1000, API_GATEWAY_SECONDS)
     return _request("api", action, fields, caller=str(identity.get("userArn") or ""), seconds_left=seconds_left)
@@ -179,77 +98,12 @@ def from_invoke(payload: object, context: LambdaContext) -> TokenRequest:
     fields = {} if payload is None else payload
     if not isinstance(fields, dict):
         raise InvalidRequest("The payload is not a JSON object.", hint='Send {} or {"sub": "user@example.com"}.')
-    _refuse_unknown(fields, known=("action", "sub", "min_ttl", "rejected"))
+    refuse_unknown(fields, known=("action", "sub", "min_ttl", "rejected"))
     action = fields.get("action", Action.TOKEN.value)
     if action not in (Action.TOKEN.value, Action.IDENTITY.value):
         raise InvalidRequest("The field 'action' is neither 'token' nor 'identity'.")
     seconds_left = context.get_remaining_time_in_millis() / 1000
     return _request("invoke", Action(action), fields, caller=context.invoked_function_arn, seconds_left=seconds_left)
-
-
-def from_operator(payload: object, context: LambdaContext) -> KeyRequest | RotationStep:
-    """Read the payload of an invocation about the key: an operator's, the clock's, or Secrets Manager's."""
-    seconds_left = context.get_remaining_time_in_millis() / 1000
-    if isinstance(payload, dict) and "Step" in payload:
-        return _rotation_step(payload, seconds_left)
-    action, fields = _operators(payload, KeyAction)
-    _refuse_unknown(fields, known=("action", *OPERATORS_FIELDS.get(action.value, ())))
-    if action is KeyAction.WATCH:
-        return KeyRequest(action, seconds_left, at=_moment(fields.get("at")))
-    if action is KeyAction.IMPORT:
-        return KeyRequest(action, seconds_left, fields=_brought(fields))
-    bits, days = fields.get("bits", DEFAULT_KEY_BITS), fields.get("days", DEFAULT_CERTIFICATE_DAYS)
-    if bits not in KEY_BITS:
-        raise InvalidRequest(f"The field 'bits' is not one of {', '.join(map(str, KEY_BITS))}.")
-    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_CERTIFICATE_DAYS:
-        raise InvalidRequest(f"The field 'days' is not a whole number from 1 to {LONGEST_CERTIFICATE_DAYS}.")
-    return KeyRequest(action, seconds_left, bits, days)
-
-
-def _rotation_step(payload: dict[str, Any], seconds_left: float) -> RotationStep:
-    """Read what Secrets Manager sends: three fields, and a fourth for rotations across accounts (there are none here)."""
-    _refuse_unknown(payload, known=("Step", "SecretId", "ClientRequestToken", "RotationToken"))
-    steps = {each.value: each for each in Step}
-    step, secret_arn, token = (payload.get(name) for name in ("Step", "SecretId", "ClientRequestToken"))
-    if not isinstance(step, str) or step not in steps or not isinstance(secret_arn, str) or not isinstance(token, str):
-        raise InvalidRequest("This is no step of a rotation by Secrets Manager.")
-    return RotationStep(steps[step], secret_arn, token, seconds_left)
-
-
-def _moment(given: object) -> float:
-    """Read the time of a scheduled event, as EventBridge writes it."""
-    try:
-        return datetime.datetime.strptime(str(given), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC).timestamp()
-    except ValueError:
-        raise InvalidRequest("The field 'at' is not a time such as 2026-11-24T12:00:00Z.") from None
-
-
-def _brought(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return a key that is brought: both halves (that they are a pair is checked where it is stored), and perhaps its app."""
-    given = {name: value for name, value in fields.items() if name != "action"}
-    if not all(isinstance(value, str) and 0 < len(value) <= LONGEST_PEM for value in given.values()):
-        raise InvalidRequest("A field is not text, or far too long.")
-    if not {"private_key", "certificate"} <= given.keys():
-        raise InvalidRequest("A key is imported with 'private_key' and 'certificate', both PEM.")
-    return given
-
-
-def from_emergency(payload: object, context: LambdaContext) -> EmergencyRequest:
-    """Read the payload of an operator's invocation in an emergency."""
-    action, fields = _operators(payload, EmergencyAction)
-    _refuse_unknown(fields, known=("action", "revoke") if action is EmergencyAction.STOP else ("action",))
-    revoke = fields.get("revoke", False)
-    if not isinstance(revoke, bool):
-        raise InvalidRequest("The field 'revoke' is neither true nor false.")
-    return EmergencyRequest(action, context.get_remaining_time_in_millis() / 1000, revoke)
-
-
-def _operators(payload: object, actions: type[OperatorAction]) -> tuple[OperatorAction, dict[str, Any]]:
-    """Return which of `actions` a payload names, and its fields."""
-    known = [each.value for each in actions]
-    if not isinstance(payload, dict) or payload.get("action") not in known:
-        raise InvalidRequest("The payload names no action.", hint=f'Send {{"action": ...}} with one of: {", ".join(known)}.')
-    return actions(payload["action"]), payload
 
 
 def _request(door: str, action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:
@@ -338,7 +192,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _refuse_unknown(fields: Mapping[str, Any], *, known: tuple[str, ...]) -> None:
+def refuse_unknown(fields: Mapping[str, Any], *, known: tuple[str, ...]) -> None:
+    """Refuse the first field that is not known, by its name."""
     unknown = sorted(str(name) for name in fields if name not in known)
     if unknown:
         hint = f"Known here: {', '.join(known)}." if known else "Nothing is expected here."

@@ -27,7 +27,14 @@ from salesforce_broker.errors import (
 )
 from salesforce_broker.key_change import KeyChange
 from salesforce_broker.key_versions import CURRENT, PENDING, PREVIOUS, KeyVersions, Version
-from salesforce_broker.request import DEFAULT_CERTIFICATE_DAYS, DEFAULT_KEY_BITS, KeyAction, KeyRequest, RotationStep, Step
+from salesforce_broker.operator_request import (
+    DEFAULT_CERTIFICATE_DAYS,
+    DEFAULT_KEY_BITS,
+    KeyAction,
+    KeyRequest,
+    RotationStep,
+    Step,
+)
 
 ANSWER_SECONDS = 1.0
 """Kept back from the invocation's time."""

@@ -9,51 +9,29 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from salesforce_broker import observability
+from salesforce_broker import key_material, observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import BrokerError, SigningKeyUnavailable, SigningKeyUnusable
+from salesforce_broker.key_material import SMALLEST_KEY_BITS, STORE_HINT
 from salesforce_broker.kms_key import SEALING_KEY_BYTES, KmsPrivateKey
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-SMALLEST_KEY_BITS = 2048
-"""Less is weak, and PyJWT would only warn."""
-
 RECHECK_SECONDS = 300
 """A rotated key is seen within minutes, at some twelve reads an hour and environment; a refused signature looks at once."""
 
 DAY = 24 * 3600
-
-STORE_HINT = (
-    'Put {"client_id": "<consumer key>", "private_key": "<PEM>"} into the secret, with the unencrypted RSA private key'
-    " (2048 bits or more) whose certificate is on the app."
-)
-
-_PEM_BLOCK = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL)
-
-_NOT_A_KEY = {
-    "ENCRYPTED PRIVATE KEY": "an encrypted private key",
-    "PUBLIC KEY": "a public key",
-    "RSA PUBLIC KEY": "a public key",
-    "CERTIFICATE": "a certificate",
-    "CERTIFICATE REQUEST": "a certificate request",
-    "EC PRIVATE KEY": "an elliptic-curve key",
-    "OPENSSH PRIVATE KEY": "a key in OpenSSH's own format",
-}
 
 _REASONS = {
     "ResourceNotFoundException": (
@@ -179,7 +157,7 @@ def parse(text: str, *, version_id: str, default_client_id: str, kms: Callable[[
         )
     if fields.get("kms_key_arn"):
         return _in_kms(fields, client_id, version_id, kms)
-    private_key = _private_key(fields.get("private_key"))
+    private_key = key_material.private_key(fields.get("private_key"))
     certificate_ends = _end_of_pair(fields["certificate"], private_key) if fields.get("certificate") else None
     encoded = private_key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -190,7 +168,7 @@ def parse(text: str, *, version_id: str, default_client_id: str, kms: Callable[[
 
 def _in_kms(fields: dict[str, Any], client_id: str, version_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
     """Make a SigningKey of one that lies in KMS: its public half is in the certificate."""
-    public_key, certificate_ends = _certificate(fields.get("certificate"))
+    public_key, certificate_ends = key_material.read_certificate(fields.get("certificate"))
     try:
         sealing_key = base64.b64decode(fields.get("sealing_key", ""), validate=True)
     except (ValueError, TypeError):
@@ -216,60 +194,12 @@ def _fields(text: str) -> dict[str, Any]:
     return fields
 
 
-def _private_key(pem: object) -> RSAPrivateKey:
-    if not isinstance(pem, str) or not pem.strip():
-        raise SigningKeyUnusable("The secret has no 'private_key'.", hint=STORE_HINT)
-    label, block = _pem_block(pem)
-    if label in _NOT_A_KEY or "ENCRYPTED" in pem:
-        found = _NOT_A_KEY.get(label, "an encrypted private key")
-        raise SigningKeyUnusable(f"'private_key' holds {found}, not an RSA private key.", hint=STORE_HINT)
-    try:
-        key = serialization.load_pem_private_key(block, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Without the cause: what a parser says of a key may quote it.
-        raise SigningKeyUnusable("'private_key' is damaged: it is no PEM private key.", hint=STORE_HINT) from None
-    if not isinstance(key, RSAPrivateKey):
-        raise SigningKeyUnusable("'private_key' is not an RSA key; Salesforce accepts only RS256.", hint=STORE_HINT)
-    if key.key_size < SMALLEST_KEY_BITS:
-        raise SigningKeyUnusable(
-            f"'private_key' has {key.key_size} bits; at least {SMALLEST_KEY_BITS} are needed.", hint=STORE_HINT
-        )
-    return key
-
-
 def _end_of_pair(certificate: object, private_key: RSAPrivateKey) -> float:
     """Return when the certificate ends (epoch seconds).
 
     One of another key is refused here, rather than have Salesforce call it an invalid assertion.
     """
-    public_key, ends = _certificate(certificate)
+    public_key, ends = key_material.read_certificate(certificate)
     if public_key != private_key.public_key():
         raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
     return ends
-
-
-def _certificate(certificate: object) -> tuple[RSAPublicKey, float]:
-    """Return a certificate's key, and when it ends (epoch seconds)."""
-    try:
-        found = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1])
-        public_key = found.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=STORE_HINT) from None
-    if not isinstance(public_key, RSAPublicKey):
-        raise SigningKeyUnusable("'certificate' is not one of an RSA key.", hint=STORE_HINT)
-    return public_key, found.not_valid_after_utc.timestamp()
-
-
-def _pem_block(pem: str) -> tuple[str, bytes]:
-    """Return the label and the PEM with clean line ends, however the text was mangled on its way into the secret."""
-    found = _PEM_BLOCK.search(pem)
-    if found is None:
-        raise SigningKeyUnusable("There is no whole PEM block in the secret.", hint=STORE_HINT)
-    body = re.sub(r"\\[nr]|\s", "", found["body"])
-    try:
-        der = base64.b64decode(body, validate=True)
-    except ValueError:
-        # A legacy PEM has headers in its body ("Proc-Type: 4,ENCRYPTED"): leave it to the callers to name it.
-        return found["label"], found[0].encode()
-    lines = base64.encodebytes(der).decode()
-    return found["label"], f"-----BEGIN {found['label']}-----\n{lines}-----END {found['label']}-----\n".encode()
