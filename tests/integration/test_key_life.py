@@ -383,9 +383,10 @@ def test_halves_of_two_pairs_are_refused(start: Start) -> None:
     assert before == life.secrets_manager.labels
 
 
-def test_a_first_key_is_uploaded_where_there_is_a_connection(start: Start) -> None:
+@pytest.mark.parametrize("apps", [1, 2])
+def test_a_first_key_is_uploaded_where_there_is_a_connection(start: Start, apps: int) -> None:
     """Made, and on the app: nothing else to do."""
-    life = start(uploads=True)
+    life = start(apps=apps, uploads=True)
     life.secret_arn = life.secrets.create_secret(Name="empty")["ARN"]
     life.variables["SIGNING_KEY_SECRET_ARN"] = life.secret_arn
     assert "AWSCURRENT" == life.invoke({"action": "create", "bits": 2048})["stage"]
@@ -444,6 +445,23 @@ def test_a_step_that_secrets_manager_did_not_begin_is_refused(start: Start) -> N
     with pytest.raises(InvalidRequest, match="no rotation"):
         life.invoke(waiting)
     assert known == life.secrets_manager.labels["AWSCURRENT"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_new_schedule_is_tried_by_secrets_manager(start: Start, way: dict[str, Any]) -> None:
+    """With testSecret alone, on a copy of the version in use: it is a login with the key in use."""
+    life = start(**way)
+    if way["key_store"] == "kms":
+        life.rotate()
+    before, logins = life.secrets_manager.labels["AWSCURRENT"], life.salesforce.logins()
+    version_id = life.secrets_manager.begin()
+    copy = life.secrets_manager.value(before)
+    life.secrets.put_secret_value(
+        SecretId=life.secret_arn, ClientRequestToken=version_id, SecretString=copy, VersionStages=["AWSPENDING"]
+    )
+    life.invoke({"Step": "testSecret", "SecretId": life.secret_arn, "ClientRequestToken": version_id})
+    assert logins + 1 == life.salesforce.logins()
+    assert before == life.secrets_manager.labels["AWSCURRENT"]
 
 
 def test_there_is_a_first_key_before_the_first_rotation(start: Start) -> None:

@@ -109,6 +109,9 @@ class KeyChange:
         if set(pending.fields) - FIELDS:
             raise SigningKeyUnusable("The version that waits has fields that no key has.", hint="Have it made here.")
         key = self._parse(pending)
+        if current is None or pending.text == current.text:
+            # The first one; or a copy, with which Secrets Manager tries a new schedule.
+            return key
         before = self._client_id(current)
         known = {app.consumer_key for app in self._rotation.apps} - {before} if len(self._rotation.apps) > 1 else {before}
         if before and key.client_id not in known:
