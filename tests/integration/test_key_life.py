@@ -16,7 +16,7 @@ from botocore.hooks import HierarchicalEmitter
 from cryptography import x509
 
 from benchmarks.rotation import ADMIN, OTHER_CONSUMER_KEY, PREFIX, KeyLife, rotate_under_reads
-from local_stack.salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, KeyMaterial, key_material
+from local_stack.salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial, key_material
 from salesforce_broker import announcements, certificate_upload, rotation, wiring
 from salesforce_broker.errors import (
     AppRefused,
@@ -25,6 +25,7 @@ from salesforce_broker.errors import (
     InvalidRequest,
     SigningKeyUnavailable,
     SigningKeyUnusable,
+    UserRefused,
 )
 from salesforce_broker.key_change import KeyChange
 from salesforce_broker.kms_key import STACK_TAG
@@ -269,6 +270,20 @@ def test_a_salesforce_that_is_down_undoes_nothing(start: Start) -> None:
     assert version_id == life.secrets_manager.labels["AWSCURRENT"]
 
 
+def test_what_an_upload_would_not_change_is_no_reason_for_one(start: Start) -> None:
+    """A user who may not log in, for example: the app in use is left alone, and the reason is named."""
+    life = start(uploads=True)
+    life.salesforce.user(DEFAULT_USERNAME).state = "frozen"
+    version_id = life.secrets_manager.begin()
+    with pytest.raises(UserRefused):
+        life.secrets_manager.run(version_id, life.invoke)
+    assert PAIR.certificate == held(life, DEFAULT_CONSUMER_KEY)
+    assert not [entry for entry in life.salesforce.journal if "deployRequest" in entry.path]
+    life.salesforce.user(DEFAULT_USERNAME).state = "active"
+    life.secrets_manager.run(version_id, life.invoke)
+    assert version_id == life.secrets_manager.labels["AWSCURRENT"]
+
+
 def test_a_person_is_told_what_to_upload_where_and_waited_for(start: Start) -> None:
     """Every hour the function looks, once a day it says so again; whoever uploads has nothing else to do."""
     life = start(apps=2)
@@ -278,6 +293,7 @@ def test_a_person_is_told_what_to_upload_where_and_waited_for(start: Start) -> N
     (wanted,) = told(life, announcements.UPLOAD)
     assert (OTHER_CONSUMER_KEY, version_id) == (wanted["consumer_key"], wanted["version_id"])
     assert wanted["certificate"] == stored(life, "AWSPENDING")["certificate"]
+    assert "External Client App" in wanted["where"]
     assert "PRIVATE" not in json.dumps(wanted)
     parameter = boto3.client("ssm").get_parameter(Name=wanted["certificate_parameter"])["Parameter"]
     assert wanted["certificate"] == parameter["Value"]

@@ -36,6 +36,8 @@ def test_an_app_is_found_by_its_consumer_key() -> None:
     "changes",
     [
         {"KEY_STORE": "disk"},
+        {"STACK_NAME": "", "KEY_STORE": "kms", "SIGNER_ROLE_ARNS": "arn:aws:iam::123456789012:role/x"},
+        {"SIGNER_ROLE_ARNS": "", "KEY_STORE": "kms", "STACK_NAME": "stack"},
         {"SALESFORCE_APP_KIND": "mobile"},
         {"SALESFORCE_ADMIN_SECRET_ARN": "admin"},
         {"SALESFORCE_ADMIN_USERNAME": ""},

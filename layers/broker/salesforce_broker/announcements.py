@@ -1,7 +1,7 @@
 """Says what somebody may have to act on, as an event on EventBridge: logins that are paused or go on, and a key's changes.
 
 Owns the form of the events. Never fatal: an event that cannot be sent is logged and counted, and the request goes on.
-Only the environment whose own login failed, or succeeded again, says so; those that heed it are silent.
+Of logins only the environment whose own one failed, or succeeded again, says so; those that heed it are silent.
 """
 
 from __future__ import annotations

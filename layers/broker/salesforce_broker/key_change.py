@@ -19,10 +19,11 @@ from salesforce_broker.announcements import Announcements
 from salesforce_broker.answer import PublishedKey
 from salesforce_broker.certificate_upload import CertificateUpload
 from salesforce_broker.clock import Clock, Deadline
-from salesforce_broker.errors import InvalidRequest, SalesforceError, SigningKeyUnusable
+from salesforce_broker.errors import AppRefused, AssertionRefused, InvalidRequest, SalesforceError, SigningKeyUnusable
 from salesforce_broker.key_versions import CURRENT, PENDING, KeyVersions, Version
 from salesforce_broker.minter import Minter
 from salesforce_broker.operator_settings import RotationSettings
+from salesforce_broker.salesforce_metadata import Kind
 from salesforce_broker.settings import Settings
 from salesforce_broker.signing_key import SigningKey, parse
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 FIELDS = {"client_id", "private_key", "certificate", "kms_key_arn", "sealing_key"}
 """Of a version. Host and users are settings, the same for all versions: a version that brings more is not ours."""
+
+WHERE: Mapping[Kind, str] = {
+    "external": "Setup > External Client App Manager > the app > Settings > OAuth Settings > Enable JWT Bearer Flow",
+    "connected": "Setup > App Manager > the app > Edit > Use digital signatures",
+}
+"""A person uploads a certificate there."""
 
 Make = Callable[..., dict[str, str]]
 """(version_id, bits=, days=, now=) -> the fields of a version: in the secret, or with the key in KMS."""
@@ -86,7 +93,7 @@ class KeyChange:
 
     def store(self, version_id: str, label: str, current: Version | None, fields: dict[str, str]) -> Version:
         """Store a version for the app whose turn it is; SigningKeyUnusable if its halves are no pair."""
-        parse(json.dumps(fields), version_id=version_id, default_client_id=self._settings.client_id or "unknown", kms=self._kms)
+        self._parse(Version(version_id, json.dumps(fields)))
         client_id = fields.get("client_id") or self._next_client_id(current)
         if client_id:
             fields = fields | {"client_id": client_id}
@@ -131,6 +138,8 @@ class KeyChange:
             self.announce(pending, deadline)
             return
         if current and len(self._rotation.apps) == 1:
+            # What keeps the key in use from logging in, its certificate aside, would keep the new one too.
+            self.accepted(self._parse(current), deadline)
             self._bridge(deadline)
         self._upload.upload(key.client_id, certificate, deadline)
         observability.audit("certificate uploaded", version_id=pending.version_id)
@@ -142,27 +151,27 @@ class KeyChange:
             "certificate": self._certificate(pending),
             "certificate_parameter": self._rotation.certificate_parameter,
             "version_id": pending.version_id,
-            "where": "Setup > External Client App Manager > the app > Settings > OAuth Settings > Enable JWT Bearer Flow",
+            "where": WHERE[self._rotation.apps[0].kind],
         }
         self._announcements.tell(announcements.UPLOAD, what, deadline)
 
     def accepted(self, key: SigningKey, deadline: Deadline) -> bool:
-        """Tell whether Salesforce takes a key now."""
+        """Tell whether Salesforce takes a key now; raise what an upload of its certificate would not change."""
         try:
             self.prove(key, deadline)
-        except SalesforceError:
+        except (AppRefused, AssertionRefused):
             return False
         return True
 
     def prove(self, key: SigningKey, deadline: Deadline) -> None:
         """Log in with a key; raise what Salesforce says (AssertionRefused: the certificate is not there, or not everywhere)."""
-        for subject in (self._settings.username, *self._settings.subjects):
-            if subject:
-                self._minter.mint(key, subject, deadline, others=False)
-                return
-        raise InvalidRequest(
-            "There is no user to try the new key with.", hint="Set SALESFORCE_USERNAME (template parameter SalesforceUsername)."
-        )
+        subject = self._settings.username or next(iter(self._settings.subjects), "")
+        if not subject:
+            raise InvalidRequest(
+                "There is no user to try the new key with.",
+                hint="Set SALESFORCE_USERNAME (template parameter SalesforceUsername).",
+            )
+        self._minter.mint(key, subject, deadline, others=False)
 
     def switch(self, pending: Version, deadline: Deadline) -> None:
         """Move on to a version; what was moved already stays so."""

@@ -121,9 +121,8 @@ class KmsKeys:
             "KeyUsage": "SIGN_VERIFY",
             "Description": f"Signs the assertions of {self._stack}: version {version_id} of its secret",
             "Tags": [{"TagKey": STACK_TAG, "TagValue": self._stack}],
+            "Policy": json.dumps(self._policy()),
         }
-        if self._signers:
-            wanted["Policy"] = json.dumps(self._policy())
         arn = self._client.create_key(**wanted)["KeyMetadata"]["Arn"]
         self._client.create_alias(AliasName=self._alias(version_id), TargetKeyId=arn)
         return arn

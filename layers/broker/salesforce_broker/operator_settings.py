@@ -111,6 +111,12 @@ def load_rotation(environment: Mapping[str, str] = os.environ) -> RotationSettin
             "SALESFORCE_APP_NAME (and SALESFORCE_OTHER_APP_NAME, of two apps) is not an API name.",
             hint="Give the name of the app in the Metadata API: letters, digits, single underscores.",
         )
+    signers = tuple(filter(None, environment.get("SIGNER_ROLE_ARNS", "").split(",")))
+    if store == "kms" and not (signers and environment.get("STACK_NAME")):
+        raise SettingsInvalid(
+            "SIGNER_ROLE_ARNS or STACK_NAME is missing: a key in KMS would be anybody's.",
+            hint="Deploy the template as it is: it sets both.",
+        )
     return RotationSettings(
         apps=tuple(apps),
         admin_secret_arn=admin_secret_arn,
@@ -118,5 +124,5 @@ def load_rotation(environment: Mapping[str, str] = os.environ) -> RotationSettin
         certificate_parameter=environment.get("CERTIFICATE_PARAMETER", ""),
         key_store=cast("KeyStore", store),
         stack=environment.get("STACK_NAME", ""),
-        signers=tuple(filter(None, environment.get("SIGNER_ROLE_ARNS", "").split(","))),
+        signers=signers,
     )
