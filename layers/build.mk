@@ -21,6 +21,12 @@ else
   $(error ARCH is '$(ARCH)'; it must be arm64 or x86_64)
 endif
 
+# Copies the sources of a package, folders and all, and nothing else that may lie beside them. $(1): the package.
+define copy-package
+mkdir -p '$(ARTIFACTS_DIR)/python'
+find '$(1)' -type f \( -name '*.py' -o -name py.typed \) | tar -cf - -T - | tar -xf - -C '$(ARTIFACTS_DIR)/python'
+endef
+
 # Byte code goes along: /opt and /var/task are read-only in Lambda, so every cold start would compile everything again.
 # unchecked-hash: valid whatever the files' times are, which a deployment changes. $(1): where the files will lie.
 define compile

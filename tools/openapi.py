@@ -16,12 +16,12 @@ from typing import Any
 
 import yaml
 
-from salesforce_broker import __version__, request, response
-from salesforce_broker.access_token import OPTIONAL_FIELDS
-from salesforce_broker.answer import Outcome, Source
-from salesforce_broker.request import Action
-from salesforce_broker.salesforce import IDENTITY_FIELDS
-from salesforce_broker.settings import USERNAME
+from salesforce_broker import __version__
+from salesforce_broker.api import request, response
+from salesforce_broker.config import USERNAME
+from salesforce_broker.salesforce.access_token import OPTIONAL_FIELDS
+from salesforce_broker.salesforce.client import IDENTITY_FIELDS
+from salesforce_broker.tokens.model import Action, Outcome, Source
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "openapi.yaml"
 
@@ -96,7 +96,7 @@ def gateway_model() -> dict[str, Any]:
     """Return what may be sent, in the words that API Gateway's models (JSON schema, draft 4) know too."""
     fields = {
         "sub": username(),
-        "min_ttl": {"type": "integer", "minimum": 0, "maximum": request.LONGEST_MIN_TTL_SECONDS},
+        "min_ttl": {"type": "integer", "minimum": 0, "maximum": request.MAX_MIN_TTL_SECONDS},
         "rejected": {"type": "string", "pattern": FINGERPRINT},
     }
     return {"type": "object", "additionalProperties": False, "properties": fields}
@@ -119,7 +119,7 @@ def _operation(path: str, action: Action) -> dict[str, Any]:
     if action is Action.TOKEN:
         operation["requestBody"] = {
             "required": False,
-            "description": f"At most {request.LONGEST_BODY_BYTES} bytes; without one the default user's token is asked for.",
+            "description": f"At most {request.MAX_BODY_BYTES} bytes; without one the default user's token is asked for.",
             "content": {"application/json": {"schema": _ref("schemas", "TokenRequest")}},
         }
     if action is Action.IDENTITY:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import boto3
 
-from salesforce_broker.salesforce_metadata import App, project
+from salesforce_broker.operations.rotation.app_metadata import App, project
 
 
 def certificate_of(stack: str) -> str:

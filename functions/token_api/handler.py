@@ -1,12 +1,13 @@
-"""The HTTPS door: API Gateway, behind IAM. Opens, and nothing else."""
+"""Lambda handler for API Gateway."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from salesforce_broker import observability, request, response, wiring
+from salesforce_broker import bootstrap, observability
+from salesforce_broker.api import request, response
 
-wiring.cold_start()
+bootstrap.cold_start()
 
 
 @observability.logger.inject_lambda_context(log_event=False, clear_state=True)
@@ -14,8 +15,8 @@ wiring.cold_start()
 def lambda_handler(event: dict[str, Any], context: request.LambdaContext) -> dict[str, Any]:
     """Answer a REST API proxy event; never raises."""
     try:
-        asked = request.from_api_gateway(event, context)
-        return response.to_http(wiring.token_broker().answer(asked))
+        token_request = request.from_api_gateway(event, context)
+        return response.to_http(bootstrap.token_service().answer(token_request))
     except Exception as error:  # noqa: BLE001  the last resort: the runtime would send the trace to the caller
         observability.report(error)
         return response.to_http_error(error, context.aws_request_id)

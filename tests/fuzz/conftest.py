@@ -14,4 +14,4 @@ REQUESTS = 10_000 if LONG else 400
 """Through the gateway and the real Lambda runtime."""
 
 EVENTS = 100_000 if LONG else 3_000
-"""At the handlers, both doors together."""
+"""At the handlers, both functions together."""

@@ -1,4 +1,4 @@
-"""Raw events at both doors, from well-formed to hostile: a documented answer, or a named error, and nothing else."""
+"""Raw events at both functions, from well-formed to hostile: a documented answer, or a named error, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from local_stack.salesforce import DEFAULT_USERNAME
 from openapi import DOCUMENT
-from salesforce_broker import request
+from salesforce_broker.api import request
+from salesforce_broker.api.response import HTTP_STATUS
 from salesforce_broker.errors import BrokerError
-from salesforce_broker.response import HTTP_STATUS
 from tests.fuzz.conftest import EVENTS
 from tests.integration.conftest import OTHER_USERNAME, Account
 from tests.support import keys
@@ -103,7 +103,7 @@ def check(schema: str, body: Any) -> None:
 
 
 def answered(answer: dict[str, Any], path: object) -> int:
-    """Check an answer of the HTTPS door; return its status."""
+    """Check an answer of the HTTPS function; return its status."""
     assert {"statusCode", "headers", "body"} == set(answer)
     assert answer["headers"]["Cache-Control"] == "no-store"
     body = json.loads(answer["body"])
@@ -118,38 +118,38 @@ def answered(answer: dict[str, Any], path: object) -> int:
 
 def test_what_a_caller_can_send_is_served_or_refused(account: Account) -> None:
     """Over HTTPS: never a 5xx, whatever the query and the body."""
-    door = account.open("token_api")
+    handler = account.open("token_api")
 
     @examples(0.4)
     @hypothesis.given(gateway_events())
     def send(event: dict[str, Any]) -> None:
-        assert answered(door.lambda_handler(event, Context()), event["resource"]) < 500
+        assert answered(handler.lambda_handler(event, Context()), event["resource"]) < 500
 
     send()
 
 
 def test_what_is_no_event_of_the_gateway_is_refused(account: Account) -> None:
     """Who may invoke the function past API Gateway gets a 400 for it, too."""
-    door = account.open("token_api")
+    handler = account.open("token_api")
 
     @examples(0.2)
     @hypothesis.given(broken_events())
     def send(event: Any) -> None:
         path = event.get("resource") if isinstance(event, dict) else None
-        assert answered(door.lambda_handler(event, Context()), path) < 500
+        assert answered(handler.lambda_handler(event, Context()), path) < 500
 
     send()
 
 
 def test_what_is_invoked_is_served_or_raises_a_named_error(account: Account) -> None:
     """By invoke: an answer, or a BrokerError whose text is the documented error; never a 5xx one."""
-    door = account.open("token_invoke")
+    handler = account.open("token_invoke")
 
     @examples(0.4)
     @hypothesis.given(fields | anything | gateway_events())
     def send(payload: Any) -> None:
         try:
-            answer = door.lambda_handler(payload, Context())
+            answer = handler.lambda_handler(payload, Context())
         except BrokerError as error:
             body = json.loads(str(error))
             check("Error", body)

@@ -17,7 +17,7 @@ from pytest_socket import enable_socket, socket_allow_hosts
 from local_stack.build import Build, build
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World
 from local_stack.stack import LocalStack
-from salesforce_broker import wiring
+from salesforce_broker import bootstrap
 from tests.support import keys
 from tests.support.events import Context
 
@@ -47,7 +47,7 @@ def stack(built: Build) -> Iterator[LocalStack]:
 
 
 class Account:
-    """An AWS account with the secret, a Salesforce with the certificate, and doors that can be opened as cold starts do."""
+    """An AWS account with the secret, a Salesforce with the certificate, and functions that can be opened as cold starts do."""
 
     def __init__(self, salesforce: LocalSalesforce, monkeypatch: pytest.MonkeyPatch) -> None:
         self.salesforce = salesforce
@@ -77,24 +77,24 @@ class Account:
         """Store another version of the secret."""
         self.secrets.put_secret_value(SecretId=self.secret_arn, SecretString=text)
 
-    def open(self, door: str) -> ModuleType:
-        """Import a door's handler as a cold start does, with nothing in memory."""
-        wiring.token_broker.cache_clear()
-        spec = importlib.util.spec_from_file_location(f"{door}_handler", FUNCTIONS / door / "handler.py")
+    def open(self, handler: str) -> ModuleType:
+        """Import a function's handler as a cold start does, with nothing in memory."""
+        bootstrap.token_service.cache_clear()
+        spec = importlib.util.spec_from_file_location(f"{handler}_handler", FUNCTIONS / handler / "handler.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
 
-    def call(self, event: Any, *, door: ModuleType | None = None) -> tuple[int, dict[str, Any]]:
-        """Send an event to the HTTPS door (a fresh one unless given); return status and body."""
-        answer = (door or self.open("token_api")).lambda_handler(event, Context())
+    def call(self, event: Any, *, handler: ModuleType | None = None) -> tuple[int, dict[str, Any]]:
+        """Send an event to the HTTPS function (a fresh one unless given); return status and body."""
+        answer = (handler or self.open("token_api")).lambda_handler(event, Context())
         return answer["statusCode"], json.loads(answer["body"])
 
-    def invoke(self, payload: Any, *, door: ModuleType | None = None) -> dict[str, Any]:
-        """Invoke the other door (a fresh one unless given)."""
-        answer: dict[str, Any] = (door or self.open("token_invoke")).lambda_handler(payload, Context())
+    def invoke(self, payload: Any, *, handler: ModuleType | None = None) -> dict[str, Any]:
+        """Invoke the other function (a fresh one unless given)."""
+        answer: dict[str, Any] = (handler or self.open("token_invoke")).lambda_handler(payload, Context())
         return answer
 
 
@@ -111,4 +111,4 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         monkeypatch.setenv(name, value)
     with mock_aws(), LocalSalesforce(World.default(keys.certificate())) as salesforce:
         yield Account(salesforce, monkeypatch)
-    wiring.token_broker.cache_clear()
+    bootstrap.token_service.cache_clear()

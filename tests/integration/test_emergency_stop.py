@@ -18,15 +18,16 @@ from botocore.exceptions import ClientError
 
 from local_stack import demo
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
-from local_stack.stack import DOORS, TOKEN_CACHE_PREFIX, LocalStack
-from salesforce_broker import observability, operator_wiring, settings
-from salesforce_broker.answer import Emergency
+from local_stack.stack import TOKEN_CACHE_PREFIX, TOKEN_FUNCTIONS, LocalStack
+from salesforce_broker import config, observability
 from salesforce_broker.clock import Clock
-from salesforce_broker.emergency import LONGEST_REQUEST_SECONDS, EmergencyStop
 from salesforce_broker.errors import BrokerError, EmergencyIncomplete, InvalidRequest
-from salesforce_broker.lambda_doors import LambdaDoors
-from salesforce_broker.operator_request import EmergencyAction, EmergencyRequest
-from salesforce_broker.operator_settings import EmergencySettings
+from salesforce_broker.operations import bootstrap as operations_bootstrap
+from salesforce_broker.operations.config import EmergencySettings
+from salesforce_broker.operations.emergency.lambda_functions import LambdaFunctions
+from salesforce_broker.operations.emergency.workflow import MAX_REQUEST_SECONDS, EmergencyStop
+from salesforce_broker.operations.model import Emergency
+from salesforce_broker.operations.request import EmergencyAction, EmergencyRequest
 from tests.integration.conftest import OTHER_USERNAME, PREFIX, Account
 from tests.integration.test_runtime import curl
 from tests.support import keys
@@ -34,14 +35,14 @@ from tests.support.clocks import ManualClock
 from tests.support.events import Context, event_file
 from tests.support.fakes import FakeLambda, client_error
 
-API, INVOKE = DOORS
+API, INVOKE = TOKEN_FUNCTIONS
 FOR_EVER = itertools.repeat
 
 
 def test_the_drill(stack: LocalStack) -> None:
-    """Both doors hand out a token and remember it; then none does, none is left, none works; then both do again."""
+    """Both functions hand out a token and remember it; then none does, none is left, none works; then both do again."""
     url = stack.gateway().url
-    door = boto3.client(
+    handler = boto3.client(
         "lambda",
         endpoint_url=stack.lambda_api().url,
         region_name="eu-central-1",
@@ -54,7 +55,7 @@ def test_the_drill(stack: LocalStack) -> None:
         return curl(f"{url}/token", method="POST")
 
     def by_invoke() -> dict[str, Any]:
-        answer: dict[str, Any] = json.load(door.invoke(FunctionName=INVOKE, Qualifier="live", Payload=b"{}")["Payload"])
+        answer: dict[str, Any] = json.load(handler.invoke(FunctionName=INVOKE, Qualifier="live", Payload=b"{}")["Payload"])
         return answer
 
     _, first = over_https()
@@ -72,23 +73,23 @@ def test_the_drill(stack: LocalStack) -> None:
             except ClientError as error:
                 refused = error
         assert (500, {"message": "Internal server error"}) == over_https()
-        assert not stop.done(), "the doors were stopped last"
+        assert not stop.done(), "the functions were stopped last"
         assert refused is not None
         assert "TooManyRequestsException" == refused.response["Error"]["Code"]
         assert "ReservedFunctionConcurrentInvocationLimitExceeded" == cast("Any", refused.response)["Reason"]
         stopped = stop.result()
 
-    assert {API: "stopped", INVOKE: "stopped"} == stopped["doors"]
+    assert {API: "stopped", INVOKE: "stopped"} == stopped["functions"]
     assert {API: "2", INVOKE: "2"} == stopped["versions"]
     assert first["fingerprint"] in stopped["revoked"][DEFAULT_USERNAME]
     assert {} == stopped["refused"]
     assert stopped["shared_deleted"] >= 1
     assert stack.salesforce.sessions.find(first["access_token"]) is None
     assert [] == stack.aws.client("ssm").get_parameters_by_path(Path=TOKEN_CACHE_PREFIX)["Parameters"]
-    assert {"action": "status", "doors": stopped["doors"], "shared": 0} == operator.invoke({"action": "status"})
+    assert {"action": "status", "functions": stopped["functions"], "shared": 0} == operator.invoke({"action": "status"})
     assert 500 == over_https()[0]
 
-    assert {"action": "resume", "doors": {API: "open", INVOKE: "open"}} == operator.invoke({"action": "resume"})
+    assert {"action": "resume", "functions": {API: "running", INVOKE: "running"}} == operator.invoke({"action": "resume"})
     _, second = over_https()
     assert ("salesforce", "shared") == (second["source"], by_invoke()["source"])
     assert second["access_token"] != first["access_token"]
@@ -98,11 +99,11 @@ def test_the_drill(stack: LocalStack) -> None:
 
 
 class Operator:
-    """Who stops an account whose doors are functions that never run; time passes by itself while the stop waits."""
+    """Who stops an account whose functions are functions that never run; time passes by itself while the stop waits."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self.lambda_ = FakeLambda(*DOORS)
+        self.lambda_ = FakeLambda(*TOKEN_FUNCTIONS)
         self.time = ManualClock()
         self.meanwhile: Callable[[], object] = lambda: None
 
@@ -110,7 +111,7 @@ class Operator:
         """Act, with changed settings."""
         given = EmergencySettings(
             **{
-                "doors": DOORS,
+                "functions": TOKEN_FUNCTIONS,
                 "reserved_concurrency": None,
                 "provisioned_concurrency": 0,
                 "token_cache_prefix": PREFIX,
@@ -120,9 +121,9 @@ class Operator:
         clock = Clock(wall=self.account.salesforce.clock.now, monotonic=lambda: self.time.monotonic, sleep=self._sleep)
         stop = EmergencyStop(
             given,
-            doors=LambdaDoors(cast("Any", self.lambda_), given),
+            functions=LambdaFunctions(cast("Any", self.lambda_), given),
             parameters=boto3.client("ssm"),
-            revocation=lambda: operator_wiring._revocation(settings.load(), clock),  # noqa: SLF001  built as it is deployed
+            revocation=lambda: operations_bootstrap._revocation(config.load(), clock),  # noqa: SLF001  built as it is deployed
             clock=clock,
         )
         return stop.answer(EmergencyRequest(EmergencyAction(action), seconds, revoke))
@@ -138,12 +139,12 @@ class Operator:
     def _sleep(self, seconds: float) -> None:
         self.time.sleep(seconds)
         self.account.salesforce.clock.advance(seconds)
-        if seconds > LONGEST_REQUEST_SECONDS / 2:
+        if seconds > MAX_REQUEST_SECONDS / 2:
             self.meanwhile()
 
     @property
     def stopped(self) -> dict[str, bool]:
-        """Tell of each door whether Lambda refuses to invoke it."""
+        """Tell of each function whether Lambda refuses to invoke it."""
         return {name: function.reserved == 0 for name, function in self.lambda_.functions.items()}
 
     @property
@@ -184,9 +185,9 @@ def aws_fails(account: Account) -> Iterator[Callable[[str, str], None]]:
         events.unregister(name, hook)
 
 
-def token(account: Account, subject: str = DEFAULT_USERNAME, *, door: ModuleType | None = None) -> str:
+def token(account: Account, subject: str = DEFAULT_USERNAME, *, handler: ModuleType | None = None) -> str:
     """Have a token handed out, and return it."""
-    return str(account.invoke({"sub": subject}, door=door)["access_token"])
+    return str(account.invoke({"sub": subject}, handler=handler)["access_token"])
 
 
 def lives(account: Account, value: str) -> bool:
@@ -253,7 +254,7 @@ def test_what_was_under_way_is_swept_too(operator: Operator) -> None:
 
 
 def test_the_second_sweep_is_when_nothing_can_be_under_way(operator: Operator) -> None:
-    """The doors' time-out after they were stopped, and no later."""
+    """The functions' time-out after they were stopped, and no later."""
     swept: list[float] = []
 
     def note(**_: object) -> None:
@@ -265,7 +266,7 @@ def test_the_second_sweep_is_when_nothing_can_be_under_way(operator: Operator) -
         operator.do("stop")
     finally:
         events.unregister("before-call.ssm.GetParametersByPath", note)
-    assert LONGEST_REQUEST_SECONDS == swept[1] - swept[0]
+    assert MAX_REQUEST_SECONDS == swept[1] - swept[0]
 
 
 @pytest.mark.parametrize("state", ["frozen", "inactive"])
@@ -280,30 +281,30 @@ def test_a_subject_who_cannot_log_in_is_told_and_no_failure(operator: Operator, 
     assert not lives(operator.account, other)
 
 
-DOOR_STEPS = [
-    ("delete_provisioned_concurrency_config", "give up warm environments of"),
+FUNCTION_STEPS = [
+    ("delete_provisioned_concurrency_config", "delete provisioned concurrency of"),
     ("put_function_concurrency", "stop"),
-    ("get_function_configuration", "mark"),
-    ("update_function_configuration", "mark"),
+    ("get_function_configuration", "touch"),
+    ("update_function_configuration", "touch"),
     ("publish_version", "publish"),
-    ("update_alias", "point"),
+    ("update_alias", "update the alias of"),
 ]
 
 
-@pytest.mark.parametrize(("operation", "step"), DOOR_STEPS)
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(("operation", "step"), FUNCTION_STEPS)
+@pytest.mark.parametrize("handler", TOKEN_FUNCTIONS)
 def test_a_step_that_fails_at_a_door_keeps_no_other_from_being_done(
-    operator: Operator, operation: str, step: str, door: str
+    operator: Operator, operation: str, step: str, handler: str
 ) -> None:
-    """The other door, what is shared, the sessions; the operator hears what is left, and of nothing else."""
+    """The other handler, what is shared, the sessions; the operator hears what is left, and of nothing else."""
     first = token(operator.account)
-    operator.lambda_.fails[operation, door] = FOR_EVER("AccessDeniedException")
+    operator.lambda_.fails[operation, handler] = FOR_EVER("AccessDeniedException")
     left = operator.left_of("stop", revoke=True)
-    assert f"Left of 'stop': {step} {door}: AccessDeniedException." == left
-    (other,) = set(DOORS) - {door}
-    assert operator.stopped == {other: True, door: operation != "put_function_concurrency"}
+    assert f"Not done of 'stop': {step} {handler}: AccessDeniedException." == left
+    (other,) = set(TOKEN_FUNCTIONS) - {handler}
+    assert operator.stopped == {other: True, handler: operation != "put_function_concurrency"}
     renewed = operation in {"delete_provisioned_concurrency_config", "put_function_concurrency"}
-    assert operator.live == {other: "2", door: "2" if renewed else "1"}
+    assert operator.live == {other: "2", handler: "2" if renewed else "1"}
     assert [] == operator.shared
     assert not lives(operator.account, first)
 
@@ -318,17 +319,17 @@ def test_a_step_that_failed_is_done_by_the_same_action_again(operator: Operator)
     assert {API: False, INVOKE: False} == operator.do("resume").stopped == operator.stopped
 
 
-@pytest.mark.parametrize(("operation", "step"), DOOR_STEPS)
+@pytest.mark.parametrize(("operation", "step"), FUNCTION_STEPS)
 def test_what_lambda_is_busy_with_is_tried_again(operator: Operator, operation: str, step: str) -> None:
     """A deployment is under way, or the API is asked too often: for seconds, then it is left."""
     operator.lambda_.fails[operation, API] = iter(["ResourceConflictException", "TooManyRequestsException"])
     assert {API: "2", INVOKE: "2"} == operator.do("stop").versions
     operator.lambda_.fails[operation, API] = FOR_EVER("ResourceConflictException")
-    assert f"Left of 'stop': {step} {API}: ResourceConflictException." == operator.left_of("stop")
+    assert f"Not done of 'stop': {step} {API}: ResourceConflictException." == operator.left_of("stop")
 
 
 def test_environments_that_are_kept_warm_are_given_up_and_restored(operator: Operator) -> None:
-    """Lambda would refuse to stop a door that has some; the end of the stop brings back what the template says."""
+    """Lambda would refuse to stop a function that has some; the end of the stop brings back what the template says."""
     for function in operator.lambda_.functions.values():
         function.reserve(50)
         function.provision("live", 2)
@@ -350,9 +351,9 @@ def test_a_snapshot_is_waited_for(operator: Operator) -> None:
     assert {API: "2", INVOKE: "2"} == operator.do("stop").versions
     operator.lambda_.states = ["Pending"] * 10_000
     left = operator.left_of("stop")
-    assert f"Left of 'stop': point {API}: NotReady; point {INVOKE}: NotReady." == left
+    assert f"Not done of 'stop': update the alias of {API}: NotReady; update the alias of {INVOKE}: NotReady." == left
     operator.lambda_.states = ["Failed"]
-    assert f"Left of 'stop': point {API}: Failed." == operator.left_of("stop")
+    assert f"Not done of 'stop': update the alias of {API}: Failed." == operator.left_of("stop")
 
 
 @pytest.mark.parametrize(
@@ -362,10 +363,10 @@ def test_a_snapshot_is_waited_for(operator: Operator) -> None:
 def test_shared_copies_that_cannot_be_deleted_are_told(
     operator: Operator, aws_fails: Callable[[str, str], None], operation: str, step: str
 ) -> None:
-    """The doors are stopped and renewed, and the token is revoked."""
+    """The functions are stopped and renewed, and the token is revoked."""
     first = token(operator.account)
     aws_fails(operation, "AccessDeniedException")
-    assert f"Left of 'stop': {step}: AccessDeniedException." == operator.left_of("stop", revoke=True)
+    assert f"Not done of 'stop': {step}: AccessDeniedException." == operator.left_of("stop", revoke=True)
     assert ({API: True, INVOKE: True}, {API: "2", INVOKE: "2"}) == (operator.stopped, operator.live)
     assert not lives(operator.account, first)
 
@@ -374,7 +375,7 @@ def test_shared_copies_that_cannot_be_read_are_told(operator: Operator, aws_fail
     """They are deleted all the same; the login finds the token."""
     first = token(operator.account)
     aws_fails("ssm.GetParameters", "AccessDeniedException")
-    assert "open the shared tokens" in operator.left_of("stop", revoke=True)
+    assert "decrypt the shared tokens" in operator.left_of("stop", revoke=True)
     assert [] == operator.shared
     assert not lives(operator.account, first)
 
@@ -385,7 +386,7 @@ def test_without_the_key_everything_else_is_done(operator: Operator, aws_fails: 
     aws_fails("secretsmanager.GetSecretValue", "AccessDeniedException")
     left = operator.left_of("stop", revoke=True)
     for step in (
-        "open the shared tokens",
+        "decrypt the shared tokens",
         f"revoke the tokens of {DEFAULT_USERNAME}",
         f"revoke the tokens of {OTHER_USERNAME}",
     ):
@@ -395,7 +396,7 @@ def test_without_the_key_everything_else_is_done(operator: Operator, aws_fails: 
 
 
 def test_settings_that_make_no_sense_prevent_no_stop(operator: Operator) -> None:
-    """The doors may run with older ones; only the revocation needs them."""
+    """The functions may run with older ones; only the revocation needs them."""
     operator.account.set(SUBJECT_GRANTS="{}}")
     left = operator.left_of("stop", revoke=True)
     assert "prepare the revocation: broker_misconfigured, SUBJECT_GRANTS" in left
@@ -434,16 +435,16 @@ def test_a_shared_copy_under_another_version_of_the_key_is_opened(operator: Oper
 
 
 def test_a_stop_without_time_left_says_so(operator: Operator) -> None:
-    """The doors are stopped first of all."""
+    """The functions are stopped first of all."""
     token(operator.account)
-    assert "sweep once more: no time was left" in operator.left_of("stop", seconds=10)
+    assert "delete the shared tokens again: no time was left" in operator.left_of("stop", seconds=10)
     assert ({API: True, INVOKE: True}, []) == (operator.stopped, operator.shared)
 
 
 def test_a_stop_that_cannot_be_written_down_is_a_stop(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told; the end of a stop is not done."""
     monkeypatch.setattr(observability, "audit", broken_stream)
-    assert "Left of 'stop': write the audit line: OSError." == operator.left_of("stop")
+    assert "Not done of 'stop': write the audit line: OSError." == operator.left_of("stop")
     with pytest.raises(OSError, match="No space"):
         operator.do("resume")
     assert {API: True, INVOKE: True} == operator.stopped
@@ -456,21 +457,21 @@ def broken_stream(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize(
     ("operation", "step"),
-    [("delete_function_concurrency", "open"), ("put_provisioned_concurrency_config", "keep warm")],
+    [("delete_function_concurrency", "start"), ("put_provisioned_concurrency_config", "restore provisioned concurrency of")],
 )
 def test_a_door_that_cannot_be_opened_is_told(operator: Operator, operation: str, step: str) -> None:
     """The other one is."""
     operator.do("stop")
     operator.lambda_.fails[operation, API] = FOR_EVER("AccessDeniedException")
     left = operator.left_of("resume", provisioned_concurrency=2)
-    assert f"Left of 'resume': {step} {API}: AccessDeniedException." == left
+    assert f"Not done of 'resume': {step} {API}: AccessDeniedException." == left
     assert not operator.stopped[INVOKE]
     assert 2 == operator.lambda_.functions[INVOKE].provisioned
-    assert operator.stopped[API] == (step == "open")
+    assert operator.stopped[API] == (step == "start")
 
 
 def test_how_things_stand_is_told_or_named(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
-    """Each door by itself."""
+    """Each handler by itself."""
     token(operator.account)
     operator.lambda_.functions[API].reserve(0)
     ended = operator.do("status")
@@ -478,7 +479,7 @@ def test_how_things_stand_is_told_or_named(operator: Operator, aws_fails: Callab
     operator.lambda_.fails["get_function_concurrency", API] = FOR_EVER("AccessDeniedException")
     aws_fails("ssm.GetParametersByPath", "ThrottlingException")
     left = operator.left_of("status")
-    assert f"Left of 'status': look at {API}: AccessDeniedException; look at the shared tokens: ThrottlingException." == left
+    assert f"Not done of 'status': look at {API}: AccessDeniedException; look at the shared tokens: ThrottlingException." == left
 
 
 def test_actions_leave_a_line_and_no_secret(operator: Operator, log: io.StringIO) -> None:
@@ -488,7 +489,7 @@ def test_actions_leave_a_line_and_no_secret(operator: Operator, log: io.StringIO
     operator.do("resume")
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     (stop,) = [line for line in lines if line["message"] == "emergency stop"]
-    assert ("operator", True) == (stop["door"], stop["revoke"])
+    assert ("operator", True) == (stop["entry_point"], stop["revoke"])
     assert [line for line in lines if line["message"] == "emergency over"]
     revoked = {line["fingerprint"] for line in lines if line["message"] == "token revoked"}
     assert revoked == {fingerprint for fingerprints in ended.revoked.values() for fingerprint in fingerprints}
@@ -514,14 +515,14 @@ def test_actions_leave_a_line_and_no_secret(operator: Operator, log: io.StringIO
 )
 def test_an_operators_mistake_stops_nothing(account: Account, payload: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named."""
-    monkeypatch.setattr(operator_wiring, "emergency_stop", lambda: pytest.fail("something was done"))
+    monkeypatch.setattr(operations_bootstrap, "emergency_stop", lambda: pytest.fail("something was done"))
     with pytest.raises(InvalidRequest):
         account.open("emergency_stop").lambda_handler(payload, Context())
 
 
 def test_a_defect_at_the_door_shows_nothing(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last resort, as at the other doors."""
-    monkeypatch.setattr(operator_wiring, "emergency_stop", broken_stream)
+    """The last resort, as at the other functions."""
+    monkeypatch.setattr(operations_bootstrap, "emergency_stop", broken_stream)
     with pytest.raises(BrokerError) as caught:
         account.open("emergency_stop").lambda_handler({"action": "status"}, Context())
     assert "internal_error" == json.loads(str(caught.value))["error"]

@@ -17,7 +17,7 @@ from cryptography import x509
 
 from benchmarks.rotation import ADMIN, OTHER_CONSUMER_KEY, PREFIX, KeyLife, rotate_under_reads
 from local_stack.salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial, key_material
-from salesforce_broker import announcements, certificate_upload, rotation, wiring
+from salesforce_broker import bootstrap, events
 from salesforce_broker.errors import (
     AppRefused,
     AssertionRefused,
@@ -27,10 +27,11 @@ from salesforce_broker.errors import (
     SigningKeyUnusable,
     UserRefused,
 )
-from salesforce_broker.key_change import KeyChange
-from salesforce_broker.kms_key import STACK_TAG
-from salesforce_broker.operator_request import DEFAULT_KEY_BITS
-from salesforce_broker.transport import Transport
+from salesforce_broker.operations.request import DEFAULT_KEY_BITS
+from salesforce_broker.operations.rotation import certificate_upload, workflow
+from salesforce_broker.operations.rotation.kms_keys import STACK_TAG
+from salesforce_broker.operations.rotation.steps import RotationSteps
+from salesforce_broker.salesforce.transport import Transport
 from tests.support import keys
 from tests.support.fakes import client_error
 
@@ -49,7 +50,7 @@ class Crash(BaseException):
 def _small_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of the default size take a second each, of which this needs hundreds."""
     assert 3072 == DEFAULT_KEY_BITS
-    monkeypatch.setattr(rotation, "DEFAULT_KEY_BITS", 2048)
+    monkeypatch.setattr(workflow, "DEFAULT_KEY_BITS", 2048)
 
 
 @pytest.fixture
@@ -200,16 +201,16 @@ def test_with_one_app_a_fresh_shared_token_bridges_the_change(start: Start) -> N
     life.pass_time(600)
     seconds_left: list[float] = []
     deploy = life.salesforce.journal
-    upload = KeyChange.install
+    upload = RotationSteps.install
 
-    def install(change: KeyChange, *given: Any) -> None:
+    def install(change: RotationSteps, *given: Any) -> None:
         upload(change, *given)
         assert any("deployRequest" in entry.path for entry in deploy)
         issued = life.read(life.broker())
         seconds_left.append(issued.token.expires_at - life.clock.wall())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(KeyChange, "install", install)
+        patch.setattr(RotationSteps, "install", install)
         life.rotate()
     assert seconds_left[0] > 600
     shared = boto3.client("ssm").get_parameters_by_path(Path=PREFIX)["Parameters"]
@@ -232,8 +233,8 @@ def test_a_certificate_that_is_never_accepted_goes_back(start: Start, monkeypatc
     """The old one is on the app again, nothing waits, somebody is told; and the next rotation begins anew."""
     life = start(uploads=True)
     before = life.secrets_manager.labels
-    prove = KeyChange.prove
-    monkeypatch.setattr(KeyChange, "prove", refuse)
+    prove = RotationSteps.prove
+    monkeypatch.setattr(RotationSteps, "prove", refuse)
     version_id = life.secrets_manager.begin()
     began = life.clock.monotonic()
     with pytest.raises(AssertionRefused):
@@ -241,9 +242,9 @@ def test_a_certificate_that_is_never_accepted_goes_back(start: Start, monkeypatc
     assert life.clock.monotonic() - began > 600, "as long as it may take to be known everywhere"
     assert before == life.secrets_manager.labels
     assert life.secrets_manager.is_over
-    (failure,) = told(life, announcements.FAILED)
+    (failure,) = told(life, events.FAILED)
     assert ("salesforce_key", version_id) == (failure["error"], failure["version_id"])
-    monkeypatch.setattr(KeyChange, "prove", prove)
+    monkeypatch.setattr(RotationSteps, "prove", prove)
     assert fresh(life)
     with pytest.raises(InvalidRequest, match="does not wait"):
         life.secrets_manager.run(version_id, life.invoke)
@@ -290,7 +291,7 @@ def test_a_person_is_told_what_to_upload_where_and_waited_for(start: Start) -> N
     version_id = life.secrets_manager.begin()
     with pytest.raises(AppRefused):
         life.secrets_manager.run(version_id, life.invoke)
-    (wanted,) = told(life, announcements.UPLOAD)
+    (wanted,) = told(life, events.UPLOAD)
     assert (OTHER_CONSUMER_KEY, version_id) == (wanted["consumer_key"], wanted["version_id"])
     assert wanted["certificate"] == stored(life, "AWSPENDING")["certificate"]
     assert "External Client App" in wanted["where"]
@@ -299,11 +300,11 @@ def test_a_person_is_told_what_to_upload_where_and_waited_for(start: Start) -> N
     assert wanted["certificate"] == parameter["Value"]
     for hour in range(48):
         assert {} == watch(life, hour)
-    assert 3 == len(told(life, announcements.UPLOAD))
+    assert 3 == len(told(life, events.UPLOAD))
     life.be_the_person()
     assert version_id == watch(life, 48)["version_id"]
     assert version_id == life.secrets_manager.labels["AWSCURRENT"]
-    assert [{"version_id": version_id}] == told(life, announcements.IN_USE)
+    assert [{"version_id": version_id}] == told(life, events.IN_USE)
     life.secrets_manager.run(version_id, life.invoke)
     assert life.secrets_manager.is_over
     assert {} == watch(life, 49)
@@ -313,7 +314,7 @@ def test_a_person_is_told_what_to_upload_where_and_waited_for(start: Start) -> N
 def watch(life: KeyLife, hour: int) -> dict[str, Any]:
     """Let the clock strike."""
     at = datetime.datetime.fromtimestamp(life.salesforce.clock.now() // DAY * DAY + hour * 3600, datetime.UTC)
-    return life.invoke({"action": "watch", "at": f"{at:%Y-%m-%dT%H:%M:%SZ}"})
+    return life.invoke({"action": "check", "at": f"{at:%Y-%m-%dT%H:%M:%SZ}"})
 
 
 def test_the_end_of_a_certificate_is_announced_three_times(start: Start) -> None:
@@ -324,7 +325,7 @@ def test_the_end_of_a_certificate_is_announced_three_times(start: Start) -> None
     life.invoke({"action": "finish"})
     for hour in range(41 * 24):
         watch(life, hour)
-    ahead = told(life, announcements.EXPIRES)
+    ahead = told(life, events.EXPIRES)
     assert [30, 14, 3] == [each["days"] for each in ahead]
     assert {int(x509.load_pem_x509_certificate(stored(life)["certificate"].encode()).not_valid_after_utc.timestamp())} == {
         each["ends"] for each in ahead
@@ -569,7 +570,7 @@ def test_a_key_in_kms_that_cannot_sign_is_named(
         raise client_error(code)
 
     with monkeypatch.context() as patch:
-        patch.setattr(wiring.kms(), "sign", fail)
+        patch.setattr(bootstrap.kms_client(), "sign", fail)
         with pytest.raises(SigningKeyUnavailable, match=code) as caught:
             life.read(broker)
     assert retryable is caught.value.retryable

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY
-from salesforce_broker import operator_wiring
 from salesforce_broker.errors import AssertionRefused, InvalidRequest, SigningKeyUnavailable
+from salesforce_broker.operations import bootstrap as operations_bootstrap
 from tests.integration.conftest import OTHER_USERNAME, Account
 from tests.support.events import Context
 
@@ -20,9 +20,9 @@ CERTIFICATE_PARAMETER = "/broker/certificate"
 
 
 def operate(account: Account, action: str, **fields: Any) -> dict[str, Any]:
-    """Invoke the operator's door."""
+    """Invoke the operator's function."""
     account.set(CERTIFICATE_PARAMETER=CERTIFICATE_PARAMETER)
-    operator_wiring.key_rotation.cache_clear()
+    operations_bootstrap.key_rotation.cache_clear()
     answer: dict[str, Any] = account.open("rotate_key").lambda_handler({"action": action, **fields}, Context(seconds=60))
     return answer
 
@@ -214,8 +214,8 @@ def test_an_unusable_secret_is_no_key(account: Account) -> None:
         {"Step": "createSecret", "SecretId": "x"},
         {"Step": "rotate", "SecretId": "x", "ClientRequestToken": "y"},
         {"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y", "colour": "red"},
-        {"action": "watch"},
-        {"action": "watch", "at": "now"},
+        {"action": "check"},
+        {"action": "check", "at": "now"},
         {"action": "import", "private_key": "x"},
         {"action": "import", "private_key": "x", "certificate": 1},
         {"action": "import", "private_key": "x" * 20_000, "certificate": "y"},

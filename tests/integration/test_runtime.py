@@ -25,7 +25,7 @@ from local_stack.salesforce.sessions import Session
 from local_stack.stack import LocalStack
 from tests.support.events import event_file
 
-DOORS = {"api": "TokenApiFunction", "invoke": "TokenFunction", "rotate": "RotateKeyFunction"}
+TOKEN_FUNCTIONS = {"api": "TokenApiFunction", "invoke": "TokenFunction", "rotate": "RotateKeyFunction"}
 """By the first word of an event's name."""
 
 
@@ -41,7 +41,7 @@ def curl(url: str, body: str | None = None, *, method: str | None = None) -> tup
 
 
 def test_the_main_job(stack: LocalStack) -> None:
-    """One login, then memory; a fresh environment of the other door reads SSM; Salesforce verified one signature."""
+    """One login, then memory; a fresh environment of the other function reads SSM; Salesforce verified one signature."""
     api = stack.gateway()
     status, first = curl(f"{api.url}/token", method="POST")
     _, second = curl(f"{api.url}/api/jwtauth", json.dumps({"sub": DEFAULT_USERNAME}))
@@ -76,7 +76,7 @@ def test_what_make_run_prints_holds_no_secret(stack: LocalStack, monkeypatch: py
 @pytest.mark.parametrize(
     ("name", "function"),
     [
-        (path.stem, DOORS[path.stem.partition("-")[0]])
+        (path.stem, TOKEN_FUNCTIONS[path.stem.partition("-")[0]])
         for path in sorted((ROOT / "events").glob("*.json"))
         if not path.stem.startswith("emergency")  # test_emergency_stop sends it
     ],
@@ -90,7 +90,7 @@ def test_every_event_of_the_repository_is_answered(stack: LocalStack, name: str,
 
 
 def test_the_invoke_door_fails_as_lambda_reports_it(stack: LocalStack) -> None:
-    """errorType is the class, errorMessage the answer; the stack trace shows the door and no room behind it."""
+    """errorType is the class, errorMessage the answer; the stack trace shows the handler and no room behind it."""
     with pytest.raises(FunctionError) as caught:
         stack.environment("TokenFunction").invoke({"sub": "admin@acme.example"})
     assert "AccessDenied" == caught.value.type

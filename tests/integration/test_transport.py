@@ -15,7 +15,7 @@ import pytest
 
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import SalesforceBusy
-from salesforce_broker.transport import LONGEST_BODY_BYTES, Reply, Transport
+from salesforce_broker.salesforce.transport import MAX_BODY_BYTES, Reply, Transport
 
 Talk = Callable[[socket.socket], None]
 
@@ -150,9 +150,9 @@ def test_connections_are_kept_alive(start: Start) -> None:
 
 def test_a_body_at_the_cap_is_read_and_one_beyond_is_refused(start: Start) -> None:
     """64 KB."""
-    assert LONGEST_BODY_BYTES == len(post(start(ok(b"x" * LONGEST_BODY_BYTES)).url, seconds=5).body)
+    assert MAX_BODY_BYTES == len(post(start(ok(b"x" * MAX_BODY_BYTES)).url, seconds=5).body)
     with pytest.raises(SalesforceBusy, match="longer than"):
-        post(start(ok(b"x" * (LONGEST_BODY_BYTES + 1))).url, seconds=5)
+        post(start(ok(b"x" * (MAX_BODY_BYTES + 1))).url, seconds=5)
 
 
 def test_a_compressed_body_is_not_unpacked(start: Start) -> None:

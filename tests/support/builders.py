@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from salesforce_broker.access_token import AccessToken
-from salesforce_broker.grants import Grants
-from salesforce_broker.request import Action, TokenRequest
-from salesforce_broker.settings import Settings
-from salesforce_broker.transport import Reply
+from salesforce_broker.authorization import Grants
+from salesforce_broker.config import Settings
+from salesforce_broker.salesforce.access_token import AccessToken
+from salesforce_broker.salesforce.transport import Reply
+from salesforce_broker.tokens.model import Action, TokenRequest
 from tests.support.clocks import START
 
 LOGIN_URL = "https://acme.my.salesforce.com"
@@ -88,10 +88,10 @@ def token(**changes: Any) -> AccessToken:
     return AccessToken(**given | changes)
 
 
-def asked(**changes: Any) -> TokenRequest:
+def request(**changes: Any) -> TokenRequest:
     """Return a request for the default user's token, with `changes`."""
     given: dict[str, Any] = {
-        "door": "api",
+        "entry_point": "api",
         "action": Action.TOKEN,
         "caller": "arn:aws:iam::123456789012:role/orders",
         "seconds_left": 20,

@@ -1,4 +1,4 @@
-"""Events and contexts as Lambda hands them to a door."""
+"""Events and contexts as Lambda hands them to a function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EVENTS = Path(__file__).parents[2] / "events"
 
 
 class Context:
-    """Lambda's context object, as far as doors and Powertools read it."""
+    """Lambda's context object, as far as functions and Powertools read it."""
 
     function_name = "broker"
     function_version = "$LATEST"

@@ -13,7 +13,7 @@ from local_stack.lambda_function import LATEST, LambdaFunction, Refused
 from local_stack.runtime import LambdaRuntime
 from salesforce_broker.clock import Deadline
 from salesforce_broker.errors import BrokerError
-from salesforce_broker.transport import Reply
+from salesforce_broker.salesforce.transport import Reply
 
 
 class FakeTransport:

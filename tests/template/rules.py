@@ -21,9 +21,9 @@ Rule = Callable[["Template"], None]
 
 RULES: dict[str, Rule] = {}
 
-DOORS = {"TokenApiFunction", "TokenFunction"}
+TOKEN_FUNCTIONS = {"TokenApiFunction", "TokenFunction"}
 OPERATORS = {"RotateKeyFunction", "EmergencyStopFunction"}
-FUNCTIONS = DOORS | OPERATORS
+FUNCTIONS = TOKEN_FUNCTIONS | OPERATORS
 
 ALWAYS = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 NETWORK = {
@@ -34,7 +34,7 @@ NETWORK = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 }
-DOOR = {
+TOKEN_FUNCTION_ACTIONS = {
     "secretsmanager:GetSecretValue",
     "ssm:GetParameters",
     "ssm:PutParameter",
@@ -45,10 +45,10 @@ DOOR = {
     "events:PutEvents",
 }
 SHARING = {"ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"}
-DOOR_ROLES = {f"{name}Role" for name in DOORS}
+TOKEN_FUNCTION_ROLES = {f"{name}Role" for name in TOKEN_FUNCTIONS}
 MAY = {
-    "TokenApiFunctionRole": DOOR,
-    "TokenFunctionRole": DOOR,
+    "TokenApiFunctionRole": TOKEN_FUNCTION_ACTIONS,
+    "TokenFunctionRole": TOKEN_FUNCTION_ACTIONS,
     "RotateKeyFunctionRole": {
         "secretsmanager:GetSecretValue",
         "secretsmanager:PutSecretValue",
@@ -299,17 +299,17 @@ def statements_name_what_they_allow(template: Template) -> None:
 
 @rule
 def roles_may_do_this_and_no_more(template: Template) -> None:
-    """Doors: read the key, read and write tokens. Only the operator's writes the secret. No managed policy adds to it."""
+    """Functions: read the key, read and write tokens. Only the operator's writes the secret. No managed policy adds to it."""
     for resources, network in ((template.default, set()), (template.everything, NETWORK), (template.nothing, set())):
         allowed: dict[str, set[str]] = {}
         for role, statement in statements(resources):
             if statement["Effect"] == "Allow":
                 allowed.setdefault(role, set()).update(as_list(statement["Action"]))
-        assert {"lambda:InvokeFunction"} == allowed.pop("WatchRole")
+        assert {"lambda:InvokeFunction"} == allowed.pop("HourlyKeyCheckRole")
         expected = {role: may | ALWAYS | network for role, may in MAY.items()}
         if resources is template.nothing:
             keyless = {role: {each for each in may if not each.startswith("kms:")} for role, may in expected.items()}
-            expected = {role: may - SHARING if role in DOOR_ROLES else may for role, may in keyless.items()}
+            expected = {role: may - SHARING if role in TOKEN_FUNCTION_ROLES else may for role, may in keyless.items()}
             # Its other parameter is the certificate's.
             expected["RotateKeyFunctionRole"] -= SHARING - {"ssm:PutParameter"}
         if resources is template.everything:
@@ -317,25 +317,27 @@ def roles_may_do_this_and_no_more(template: Template) -> None:
         assert expected == allowed
         assert "ManagedPolicyArns" not in json.dumps(of_type(resources, "AWS::IAM::Role"))
         attached = set(of_type(resources, "AWS::IAM::Policy")) | set(of_type(resources, "AWS::IAM::ManagedPolicy"))
-        assert attached == {"Fence"}
+        assert attached == {"DenyOutsideFunctions"}
 
 
 @rule
-def an_emergency_stop_touches_the_doors_alone(template: Template) -> None:
-    """Nobody but its role may change a function, it may change the doors only, and it puts no foreign layer into them."""
-    doors = [arn(name) for name in DOORS] + [
-        {"Fn::Sub": f"${{{name}.Arn}}:{qualifier}"} for name in DOORS for qualifier in ("live", "*")
+def an_emergency_stop_touches_only_the_token_functions(template: Template) -> None:
+    """Nobody but its role may change a function, it may change the functions only, and it puts no foreign layer into them."""
+    functions = [arn(name) for name in TOKEN_FUNCTIONS] + [
+        {"Fn::Sub": f"${{{name}.Arn}}:{qualifier}"} for name in TOKEN_FUNCTIONS for qualifier in ("live", "*")
     ]
     for resources in template.each:
         changes = [
-            (role, each) for role, each in statements(resources) if "lambda:" in str(each["Action"]) and role != "WatchRole"
+            (role, each)
+            for role, each in statements(resources)
+            if "lambda:" in str(each["Action"]) and role != "HourlyKeyCheckRole"
         ]
         assert {"EmergencyStopFunctionRole"} == {role for role, _ in changes}
         for _, statement in changes:
-            assert not [resource for resource in as_list(statement["Resource"]) if resource not in doors], statement["Sid"]
+            assert not [resource for resource in as_list(statement["Resource"]) if resource not in functions], statement["Sid"]
             if "lambda:UpdateFunctionConfiguration" in as_list(statement["Action"]):
                 layers = statement["Condition"]["ForAllValues:StringEquals"]["lambda:Layer"]
-                assert all(layers == resources[name]["Properties"]["Layers"] for name in DOORS)
+                assert all(layers == resources[name]["Properties"]["Layers"] for name in TOKEN_FUNCTIONS)
 
 
 @rule
@@ -344,7 +346,7 @@ def only_lambda_takes_the_roles(template: Template) -> None:
     for resources in template.each:
         for name, properties in of_type(resources, "AWS::IAM::Role").items():
             (trust,) = properties["AssumeRolePolicyDocument"]["Statement"]
-            service = "scheduler" if name == "WatchRole" else "lambda"
+            service = "scheduler" if name == "HourlyKeyCheckRole" else "lambda"
             assert (trust["Principal"], trust["Action"]) == ({"Service": f"{service}.amazonaws.com"}, "sts:AssumeRole")
         functions = of_type(resources, "AWS::Lambda::Function")
         assert set(functions) == FUNCTIONS
@@ -355,7 +357,7 @@ def only_lambda_takes_the_roles(template: Template) -> None:
 def credentials_are_of_no_use_elsewhere(template: Template) -> None:
     """Every role is fenced: secrets, parameters and keys only from its functions, no history, no network from within."""
     for resources in template.each:
-        fence = resources["Fence"]["Properties"]
+        fence = resources["DenyOutsideFunctions"]["Properties"]
         assert [{"Ref": f"{name}Role"} for name in sorted(FUNCTIONS)] == sorted(fence["Roles"], key=lambda role: role["Ref"])
         denied = {statement["Sid"]: statement for statement in fence["PolicyDocument"]["Statement"]}
         assert {statement["Effect"] for statement in denied.values()} == {"Deny"}
@@ -393,7 +395,9 @@ def keys_in_kms_are_made_for_the_stack(template: Template) -> None:
                 assert (role, statement["Effect"]) == ("RotateKeyFunctionRole", "Allow")
                 tag = statement["Condition"]["StringEquals"]["aws:RequestTag/salesforce-token-broker:stack"]
                 assert tag == {"Ref": "AWS::StackName"}
-    denied = {each["Sid"]: each for each in template.everything["Fence"]["Properties"]["PolicyDocument"]["Statement"]}
+    denied = {
+        each["Sid"]: each for each in template.everything["DenyOutsideFunctions"]["Properties"]["PolicyDocument"]["Statement"]
+    }
     fence = denied["NoSignatureFromElsewhere"]
     assert (fence["Action"], fence["Resource"]) == ("kms:Sign", "*")
     assert fence["Condition"] == denied["NothingFromElsewhere"]["Condition"]
@@ -409,10 +413,10 @@ def secrets_manager_and_the_clock_alone_rotate(template: Template) -> None:
             if permission["Principal"] == "secretsmanager.amazonaws.com":
                 assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
                 assert permission["FunctionName"] == {"Ref": "RotateKeyFunction"}
-        watch = resources["Watch"]["Properties"]
+        watch = resources["HourlyKeyCheck"]["Properties"]
         assert watch["ScheduleExpression"] == "cron(0 * * * ? *)", "the watch counts in hours"
-        assert (watch["Target"]["Arn"], watch["Target"]["RoleArn"]) == (arn("RotateKeyFunction"), arn("WatchRole"))
-        assert json.loads(watch["Target"]["Input"]) == {"action": "watch", "at": "<aws.scheduler.scheduled-time>"}
+        assert (watch["Target"]["Arn"], watch["Target"]["RoleArn"]) == (arn("RotateKeyFunction"), arn("HourlyKeyCheckRole"))
+        assert json.loads(watch["Target"]["Input"]) == {"action": "check", "at": "<aws.scheduler.scheduled-time>"}
     schedule = template.everything["RotationSchedule"]["Properties"]
     assert (schedule["SecretId"], schedule["RotateImmediatelyOnUpdate"]) == ({"Ref": "SigningKeySecret"}, False)
     assert schedule["RotationLambdaARN"] == arn("RotateKeyFunction")
@@ -555,8 +559,8 @@ def functions_are_signed_and_in_the_vpc_where_asked_for(template: Template) -> N
 
 @rule
 def one_way_to_start_warm(template: Template) -> None:
-    """Provisioned concurrency or SnapStart, of the doors alone; a deployment with both is refused."""
-    for name in DOORS:
+    """Provisioned concurrency or SnapStart, of the functions alone; a deployment with both is refused."""
+    for name in TOKEN_FUNCTIONS:
         assert template.everything[f"{name}Aliaslive"]["Properties"]["ProvisionedConcurrencyConfig"]
         assert template.everything[name]["Properties"]["SnapStart"] == {"ApplyOn": "None"}
         assert template.nothing[name]["Properties"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
@@ -568,12 +572,12 @@ def one_way_to_start_warm(template: Template) -> None:
 
 @rule
 def a_changed_parameter_reaches_the_callers(template: Template) -> None:
-    """SAM publishes no version for one: all that a door is made of is in the content whose number is in its description."""
+    """SAM publishes no version for one: all that a function is made of is in the content whose number is in its description."""
     content = json.dumps(template.raw["Resources"]["Settings"]["Properties"]["Content"])
     counted = set(re.findall(r'\{"Ref": "([A-Za-z]+)"\}', content))
     shared = json.dumps(template.raw["Globals"]["Function"])
     conditions = template.raw["Conditions"]
-    for name in DOORS:
+    for name in TOKEN_FUNCTIONS:
         properties = template.raw["Resources"][name]["Properties"]
         own = {
             key: value
@@ -594,7 +598,7 @@ def a_changed_parameter_reaches_the_callers(template: Template) -> None:
 def a_changed_layer_reaches_the_callers(template: Template) -> None:
     """Another content of a layer, of a function or of their shared properties is another version."""
     before = versions(template.raw)
-    assert len(before) == len(DOORS)
+    assert len(before) == len(TOKEN_FUNCTIONS)
     for change in ("DependenciesLayer", "BrokerLayer"):
         changed = json.loads(json.dumps(template.raw))
         changed["Resources"][change]["Properties"]["ContentUri"] = "s3://artifacts/another"
@@ -649,7 +653,7 @@ def alarms_can_fire(template: Template) -> None:
 
 @rule
 def alarms_watch_what_fails(template: Template) -> None:
-    """Errors per door, throttles, logins by class and against their budget, pauses, the shared cache, p99, key, certificate."""
+    """Errors per handler, throttles, logins by class and against their budget, pauses, the shared cache, p99, key, certificate."""
     watched: set[tuple[str, str]] = set()
     for alarm in of_type(template.default, "AWS::CloudWatch::Alarm").values():
         for _, metric, dimensions in metrics_of(alarm):
@@ -657,7 +661,7 @@ def alarms_watch_what_fails(template: Template) -> None:
             watched.add((metric, of["Ref"]))
     own = [name for name in observability.METRICS if name.startswith("LoginFailed.")]
     own += ["LoginAttempt", "LoginsPaused", "SharedCacheDegraded", "KeyAgeDays", "CertificateDaysLeft"]
-    assert {(metric, door) for metric in (*own, "Throttles", "Duration") for door in DOORS} <= watched
+    assert {(metric, handler) for metric in (*own, "Throttles", "Duration") for handler in TOKEN_FUNCTIONS} <= watched
     assert {("Errors", name) for name in FUNCTIONS - {"TokenApiFunction"}} | {("5XXError", "TokenApi")} <= watched
 
 

@@ -167,7 +167,7 @@ MUTANTS: dict[str, tuple[str, Change]] = {
         "statements_name_what_they_allow",
         statement("TokenFunctionRole", "ReadCachedToken", Resource=None, NotResource="arn:aws:ssm:::parameter/x"),
     ),
-    "a door that writes the secret": (
+    "a function that writes the secret": (
         "roles_may_do_this_and_no_more",
         statement(
             "TokenFunctionRole", "ReadSigningKey", Action=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
@@ -192,15 +192,15 @@ MUTANTS: dict[str, tuple[str, Change]] = {
         ),
     ),
     "a stop for other functions": (
-        "an_emergency_stop_touches_the_doors_alone",
+        "an_emergency_stop_touches_only_the_token_functions",
         statement("EmergencyStopFunctionRole", "StopAndOpenDoors", Resource={"Fn::GetAtt": ["RotateKeyFunction", "Arn"]}),
     ),
     "a stop that may add a layer": (
-        "an_emergency_stop_touches_the_doors_alone",
+        "an_emergency_stop_touches_only_the_token_functions",
         statement("EmergencyStopFunctionRole", "MarkDoors", Condition=None),
     ),
-    "a door that may change itself": (
-        "an_emergency_stop_touches_the_doors_alone",
+    "a function that may change itself": (
+        "an_emergency_stop_touches_only_the_token_functions",
         statement("TokenFunctionRole", "ReadSigningKey", Action="lambda:UpdateFunctionConfiguration"),
     ),
     "a role that signs by IAM, with any key": (
@@ -217,34 +217,37 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     ),
     "a watch that says something else": (
         "secrets_manager_and_the_clock_alone_rotate",
-        put("Watch Properties Target Input", '{"action": "rollback"}'),
+        put("HourlyKeyCheck Properties Target Input", '{"action": "rollback"}'),
     ),
-    "a watch that may invoke the doors": (
+    "a watch that may invoke the functions": (
         "roles_may_do_this_and_no_more",
-        statement("WatchRole", "InvokeRotateKeyFunction", Action=["lambda:InvokeFunction", "ssm:GetParameters"]),
+        statement("HourlyKeyCheckRole", "InvokeRotateKeyFunction", Action=["lambda:InvokeFunction", "ssm:GetParameters"]),
     ),
     "a role for everybody": (
         "only_lambda_takes_the_roles",
         put("TokenFunctionRole Properties AssumeRolePolicyDocument Statement 0 Principal", {"AWS": "*"}),
     ),
-    "one role for both doors": (
+    "one role for both functions": (
         "only_lambda_takes_the_roles",
         put("TokenFunction Properties Role", {"Fn::GetAtt": ["TokenApiFunctionRole", "Arn"]}),
     ),
-    "a role outside the fence": ("credentials_are_of_no_use_elsewhere", drop("Fence Properties Roles 0")),
+    "a role outside the fence": ("credentials_are_of_no_use_elsewhere", drop("DenyOutsideFunctions Properties Roles 0")),
     "a fence with a gate": (
         "credentials_are_of_no_use_elsewhere",
-        put("Fence Properties PolicyDocument Statement 0 Action", ["secretsmanager:*"]),
+        put("DenyOutsideFunctions Properties PolicyDocument Statement 0 Action", ["secretsmanager:*"]),
     ),
     "a fence that locks Lambda out": (
         "credentials_are_of_no_use_elsewhere",
-        put("Fence Properties PolicyDocument Statement 1 Fn::If 1 Resource", "*"),
+        put("DenyOutsideFunctions Properties PolicyDocument Statement 1 Fn::If 1 Resource", "*"),
     ),
     "a fence for unpublished functions alone": (
         "credentials_are_of_no_use_elsewhere",
-        drop("Fence Properties PolicyDocument Statement 0 Condition ArnNotLike lambda:SourceFunctionArn 1"),
+        drop("DenyOutsideFunctions Properties PolicyDocument Statement 0 Condition ArnNotLike lambda:SourceFunctionArn 1"),
     ),
-    "the history of tokens": ("credentials_are_of_no_use_elsewhere", drop("Fence Properties PolicyDocument Statement 3")),
+    "the history of tokens": (
+        "credentials_are_of_no_use_elsewhere",
+        drop("DenyOutsideFunctions Properties PolicyDocument Statement 3"),
+    ),
     "the key without its services": (
         "the_data_key_works_through_two_services_alone",
         statement(
@@ -367,7 +370,7 @@ MUTANTS: dict[str, tuple[str, Change]] = {
         replace("LoginsPaused", "LatchOpen", under="LoginsPausedAlarm"),
     ),
     "an alarm of an API of another name": ("alarms_can_fire", put(f"{API} Name", "broker")),
-    "an alarm without one of its doors": ("alarms_can_fire", replace("FILL(invoke, 0)", "0", under="LoginBudgetAlarm")),
+    "an alarm without one of its functions": ("alarms_can_fire", replace("FILL(invoke, 0)", "0", under="LoginBudgetAlarm")),
     "a kind of failed login without alarm": ("alarms_watch_what_fails", drop("UserRefusedAlarm")),
     "an alarm that nobody hears": ("alarms_are_heard", drop("KeyAgeAlarm Properties AlarmActions")),
     "an alarm that is switched off": ("alarms_are_heard", put("LoginRateAlarm Properties ActionsEnabled", False)),  # noqa: FBT003

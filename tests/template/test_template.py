@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from local_stack import template
-from salesforce_broker import __version__, emergency, lambda_doors, operator_settings, request, settings, wiring
+from salesforce_broker import __version__, bootstrap, config
+from salesforce_broker.api import request
+from salesforce_broker.operations import config as operations_config
+from salesforce_broker.operations.emergency import lambda_functions, workflow
 from tests.template.rules import RULES, Template
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +69,7 @@ def test_an_older_version_of_the_client_stays() -> None:
 
 
 def test_the_outputs_tell_callers_what_they_need() -> None:
-    """The client's layer, the two doors, and what to be allowed."""
+    """The client's layer, the two functions, and what to be allowed."""
     outputs = TEMPLATE["Outputs"]
     assert {"Ref": "ClientLayer"} == outputs["ClientLayerArn"]["Value"]
     assert {"Fn::Sub": "${TokenFunction}:live"} == outputs["TokenFunctionName"]["Value"]
@@ -108,7 +111,7 @@ def test_routes_of_the_template_and_of_the_door_are_the_same() -> None:
 def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:
     """What the template sets is read, and what is read is set."""
     read = set(
-        re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(settings) + inspect.getsource(operator_settings))
+        re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(config) + inspect.getsource(operations_config))
     ) - {
         "SSLKEYLOGFILE",
         "AWS_LAMBDA_INITIALIZATION_TYPE",
@@ -119,7 +122,7 @@ def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:
 
 def test_a_cold_start_pull_fits_into_lambdas_ten_seconds() -> None:
     """Attempts and time-outs of the secret's client, with its pause between them."""
-    config = vars(wiring.SECRETS_MANAGER)
+    config = vars(bootstrap.SECRETS_MANAGER)
     attempts = config["retries"]["total_max_attempts"]
     longest_pause = 1  # of botocore's standard mode, before the second attempt
     assert attempts * (config["connect_timeout"] + config["read_timeout"]) + (attempts - 1) * longest_pause < 10
@@ -130,14 +133,14 @@ def test_the_function_ends_before_api_gateway_hangs_up() -> None:
     assert GLOBAL_FUNCTION["Timeout"] < 29
 
 
-def test_an_emergency_stop_knows_the_doors_as_they_are() -> None:
+def test_an_emergency_stop_knows_the_token_functions() -> None:
     """Both of them, their alias, and how long a request may take that had begun before."""
     variables = FUNCTIONS["EmergencyStopFunction"]["Properties"]["Environment"]["Variables"]
-    doors = [name for name, function in FUNCTIONS.items() if "AutoPublishAlias" in function["Properties"]]
-    assert {"Fn::Join": [",", [{"Ref": name} for name in doors]]} == variables["DOOR_FUNCTIONS"]
-    assert {lambda_doors.ALIAS} == {FUNCTIONS[name]["Properties"]["AutoPublishAlias"] for name in doors}
-    assert not [name for name in doors if "Timeout" in FUNCTIONS[name]["Properties"]]
-    assert GLOBAL_FUNCTION["Timeout"] == emergency.LONGEST_REQUEST_SECONDS
+    functions = [name for name, function in FUNCTIONS.items() if "AutoPublishAlias" in function["Properties"]]
+    assert {"Fn::Join": [",", [{"Ref": name} for name in functions]]} == variables["TOKEN_FUNCTIONS"]
+    assert {lambda_functions.ALIAS} == {FUNCTIONS[name]["Properties"]["AutoPublishAlias"] for name in functions}
+    assert not [name for name in functions if "Timeout" in FUNCTIONS[name]["Properties"]]
+    assert GLOBAL_FUNCTION["Timeout"] == workflow.MAX_REQUEST_SECONDS
 
 
 def test_every_parameter_is_described_checked_and_grouped() -> None:

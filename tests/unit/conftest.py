@@ -8,15 +8,18 @@ from typing import Any, cast
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
-from salesforce_broker.announcements import Announcements
-from salesforce_broker.broker import TokenBroker
+from salesforce_broker.config import Settings
 from salesforce_broker.errors import BrokerError
-from salesforce_broker.salesforce import Salesforce
-from salesforce_broker.settings import Settings
-from salesforce_broker.signing_key import SigningKeySource
-from salesforce_broker.token_cache import MemoryCache, SharedCache
-from salesforce_broker.transport import Reply
-from tests.support import builders, keys
+from salesforce_broker.events import EventPublisher
+from salesforce_broker.keys.source import SigningKeySource
+from salesforce_broker.salesforce.client import SalesforceClient
+from salesforce_broker.salesforce.transport import Reply
+from salesforce_broker.tokens.memory_cache import MemoryCache
+from salesforce_broker.tokens.refresh import TokenSource
+from salesforce_broker.tokens.service import TokenService
+from salesforce_broker.tokens.shared_cache import NoSharedCache, SharedCache
+from tests.support import builders
+from tests.support import keys as test_keys
 from tests.support.clocks import ManualClock
 from tests.support.fakes import FakeEventBus, FakeParameterStore, FakeSecretsManager, FakeTransport, no_kms
 
@@ -33,14 +36,14 @@ class Stage:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.secrets = FakeSecretsManager(keys.secret())
+        self.secrets = FakeSecretsManager(test_keys.secret())
         self.parameters: FakeParameterStore = FakeParameterStore()
         self.bus = FakeEventBus()
         self.make_bus: Callable[[], Any] = lambda: self.bus
 
     def environment(
         self, transport: FakeTransport, *, settings: Settings | None = None, renewal_point: float = 0.75
-    ) -> TokenBroker:
+    ) -> TokenService:
         """Start an environment with empty memory that talks to Salesforce through `transport`."""
         given = settings or builders.settings()
         clock = self.clock.clock()
@@ -51,27 +54,30 @@ class Stage:
             tier="Standard",
             clock=clock,
         )
-        return TokenBroker(
+        keys = SigningKeySource(
+            cast("Any", self.secrets),
+            secret_arn=given.signing_key_secret_arn,
+            client_id="",
+            kms=no_kms,
+            clock=clock,
+        )
+        salesforce = SalesforceClient(
+            cast("Any", transport),
+            login_url=given.login_url,
+            token_lifetime_seconds=given.token_lifetime_seconds,
+            clock=clock,
+        )
+        tokens = TokenSource(
             given,
-            keys=SigningKeySource(
-                cast("Any", self.secrets),
-                secret_arn=given.signing_key_secret_arn,
-                client_id="",
-                kms=no_kms,
-                clock=clock,
-            ),
+            keys=keys,
             memory=MemoryCache(clock),
-            shared=shared if given.token_cache_prefix else None,
-            salesforce=Salesforce(
-                cast("Any", transport),
-                login_url=given.login_url,
-                token_lifetime_seconds=given.token_lifetime_seconds,
-                clock=clock,
-            ),
-            announcements=Announcements(self.make_bus, bus=given.event_bus_name, login_url=given.login_url),
+            shared=shared if given.token_cache_prefix else NoSharedCache(),
+            salesforce=salesforce,
+            events=EventPublisher(self.make_bus, bus=given.event_bus_name, login_url=given.login_url),
             clock=clock,
             renewal_point=renewal_point,
         )
+        return TokenService(given, keys=keys, tokens=tokens, salesforce=salesforce, clock=clock)
 
 
 @pytest.fixture

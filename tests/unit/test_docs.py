@@ -20,7 +20,7 @@ def functions(path: Path) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("named", sorted(set(re.findall(r"[a-z]+/[a-z_]+\.py::[a-z_0-9]+", THREAT_MODEL))))
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"[a-z]+/[a-z_/]+\.py::[a-z_0-9]+", THREAT_MODEL))))
 def test_a_test_that_the_threat_model_names_is_there(named: str) -> None:
     """A mitigation whose test is gone is a promise."""
     module, function = named.split("::")

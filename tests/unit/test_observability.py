@@ -9,10 +9,10 @@ import logging
 import pytest
 
 from salesforce_broker import observability
-from salesforce_broker.answer import Source
+from salesforce_broker.api.response import HTTP_STATUS
 from salesforce_broker.errors import AccessDenied, AppRefused, NotFound
-from salesforce_broker.operator_request import KeyAction
-from salesforce_broker.response import HTTP_STATUS
+from salesforce_broker.operations.request import KeyAction
+from salesforce_broker.tokens.model import Source
 
 
 @pytest.mark.parametrize("library", ["botocore.parsers", "boto3.resources", "urllib3.connectionpool", "requests"])
@@ -64,7 +64,7 @@ def test_a_metric_says_which_door_of_which_stack(capsys: pytest.CaptureFixture[s
     ("error", "own"), [(AccessDenied("no"), 1), (NotFound("no"), 1), (AppRefused("no"), 0), (ValueError(), 0)]
 )
 def test_a_callers_own_fault_is_counted_as_such(monkeypatch: pytest.MonkeyPatch, error: Exception, own: int) -> None:
-    """The alarm of the door for Lambdas is about the rest."""
+    """The alarm of the invoke function is about the rest."""
     names: list[str] = []
     monkeypatch.setattr(observability, "_add", lambda name, *_: names.append(name))
     observability.report(error)

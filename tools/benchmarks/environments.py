@@ -12,11 +12,10 @@ import threading
 import time
 from unittest import mock
 
-from salesforce_broker import observability, settings, wiring
-from salesforce_broker.answer import IssuedToken
+from salesforce_broker import bootstrap, config, observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import BrokerError
-from salesforce_broker.request import Action, TokenRequest
+from salesforce_broker.tokens.model import Action, IssuedToken, TokenRequest
 
 FUNCTION_SECONDS = 20
 """The template's Timeout."""
@@ -27,7 +26,7 @@ def main() -> None:
     observability.logger.setLevel(logging.CRITICAL)
     # Its lines would stand between the answers.
     mock.patch.object(observability, "audit").start()
-    brokers = [wiring.build(settings.load(), clock=Clock()) for _ in range(int(sys.argv[1]))]
+    brokers = [bootstrap.build(config.load(), clock=Clock()) for _ in range(int(sys.argv[1]))]
     for broker in brokers:
         broker.warm()
     print("ready", flush=True)

@@ -24,11 +24,11 @@ from unittest import mock
 
 from benchmarks.throttled_aws import READS_PER_SECOND, WRITES_PER_SECOND, Bucket, ThrottledAws
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
-from salesforce_broker import observability, wiring
-from salesforce_broker.answer import IssuedToken
-from salesforce_broker.broker import TokenBroker
+from salesforce_broker import bootstrap, observability
 from salesforce_broker.errors import SalesforceBusy
-from salesforce_broker.transport import Reply
+from salesforce_broker.salesforce.transport import Reply
+from salesforce_broker.tokens.model import IssuedToken
+from salesforce_broker.tokens.service import TokenService
 from tests.support import builders
 from tests.support.fakes import FakeParameterStore, FakeTransport, client_error
 from tests.unit.conftest import Stage
@@ -42,9 +42,9 @@ LIFETIME_SECONDS = 900
 COLD_SECONDS = 60
 """At first the whole fleet is cold, which the other figure is about; its exchanges count here, its reads do not."""
 
-MOST_EXCHANGES = 3
-MOST_READS_PER_SECOND = 10
-MOST_LOGINS_AN_HOUR = 60
+MAX_EXCHANGES = 3
+MAX_READS_PER_SECOND = 10
+MAX_LOGINS_AN_HOUR = 60
 
 
 def cold_burst(processes: int, each: int) -> bool:
@@ -86,7 +86,7 @@ def cold_burst(processes: int, each: int) -> bool:
     print(f"{aws.reads.refused} reads and {aws.writes.refused} writes refused")
     print(f"  exchanges {exchanges}, answered {len(answered)} of {processes * each}, sources {dict(_sources(answered))}")
     print(f"  seconds to the answer: median {statistics.median(seconds):.1f}, slowest {max(seconds):.1f}")
-    return exchanges <= MOST_EXCHANGES and len(answered) == processes * each
+    return exchanges <= MAX_EXCHANGES and len(answered) == processes * each
 
 
 def steady(environments: int, requests_per_second: int, lifetimes: int, seed: int) -> bool:
@@ -96,14 +96,14 @@ def steady(environments: int, requests_per_second: int, lifetimes: int, seed: in
     stage = Stage()
     stage.parameters = _ThrottledStore(stage)
     salesforce = _Salesforce(stage)
-    fleet: list[TokenBroker] = [
-        stage.environment(salesforce, renewal_point=random.uniform(wiring.EARLIEST_RENEWAL, wiring.LATEST_RENEWAL))
+    fleet: list[TokenService] = [
+        stage.environment(salesforce, renewal_point=random.uniform(bootstrap.MIN_RENEWAL_POINT, bootstrap.MAX_RENEWAL_POINT))
         for _ in range(environments)
     ]
     began = stage.clock.wall
     served = degraded = 0
     while stage.clock.wall - began < lifetimes * LIFETIME_SECONDS:
-        issued = chance.choice(fleet).answer(builders.asked())
+        issued = chance.choice(fleet).answer(builders.request())
         assert isinstance(issued, IssuedToken)
         assert issued.token.expires_at > stage.clock.wall
         served += 1
@@ -116,7 +116,7 @@ def steady(environments: int, requests_per_second: int, lifetimes: int, seed: in
     )
     print(f"  {served:,} requests served, {degraded} degraded, {len(salesforce.assertions)} exchanges:", end=" ")
     print(f"{per_lifetime:.1f} per lifetime; peak of {max(reads.values(), default=0)} SSM reads in a second")
-    return per_lifetime <= MOST_EXCHANGES and max(reads.values(), default=0) <= MOST_READS_PER_SECOND
+    return per_lifetime <= MAX_EXCHANGES and max(reads.values(), default=0) <= MAX_READS_PER_SECOND
 
 
 def outage(hours: int, requests_per_second: int) -> bool:
@@ -129,12 +129,12 @@ def outage(hours: int, requests_per_second: int) -> bool:
         before, end = len(transport.assertions), stage.clock.wall + 3600
         while stage.clock.wall < end:
             with contextlib.suppress(SalesforceBusy):
-                broker.answer(builders.asked())
+                broker.answer(builders.request())
             stage.clock.advance(1 / requests_per_second)
         logins.append(len(transport.assertions) - before)
     print(f"\nSalesforce down for {hours} h, {requests_per_second} requests/s to one environment")
     print(f"  logins tried: {logins[0]} in the first hour, at most {max(logins[1:], default=0)} in the others")
-    return max(logins) <= MOST_LOGINS_AN_HOUR
+    return max(logins) <= MAX_LOGINS_AN_HOUR
 
 
 class _Salesforce(FakeTransport):

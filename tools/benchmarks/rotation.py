@@ -38,21 +38,16 @@ from local_stack.salesforce import (
     key_material,
 )
 from local_stack.secret_rotation import SecretRotation
-from salesforce_broker import (
-    announcements,
-    observability,
-    operator_request,
-    operator_settings,
-    operator_wiring,
-    response,
-    settings,
-    wiring,
-)
-from salesforce_broker.announcements import Announcements
-from salesforce_broker.answer import IssuedToken
-from salesforce_broker.broker import TokenBroker
+from salesforce_broker import bootstrap, config, events, observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import BrokerError
+from salesforce_broker.events import EventPublisher
+from salesforce_broker.operations import bootstrap as operations_bootstrap
+from salesforce_broker.operations import config as operations_config
+from salesforce_broker.operations import request as operations_request
+from salesforce_broker.operations import response as operations_response
+from salesforce_broker.tokens.model import IssuedToken
+from salesforce_broker.tokens.service import TokenService
 from tests.support import builders
 from tests.support.events import Context
 
@@ -106,9 +101,9 @@ class KeyLife:
         with contextlib.ExitStack() as starting:
             starting.enter_context(mock.patch.dict(os.environ, CREDENTIALS))
             starting.enter_context(mock_aws())
-            starting.enter_context(mock.patch.object(Announcements, "tell", self._hear()))
-            wiring.kms.cache_clear()  # a client of an account that is gone
-            wiring._event_bridge.cache_clear()  # noqa: SLF001  likewise
+            starting.enter_context(mock.patch.object(EventPublisher, "publish", self._hear()))
+            bootstrap.kms_client.cache_clear()  # a client of an account that is gone
+            bootstrap._event_bridge_client.cache_clear()  # noqa: SLF001  likewise
             world = World.default(self._pair.certificate)
             world.apps[0].name = "Broker"
             world.apps[1].certificate = ADMIN.certificate
@@ -137,25 +132,27 @@ class KeyLife:
         self._skipped += seconds
         self.salesforce.clock.advance(seconds)
 
-    def broker(self, **changes: str) -> TokenBroker:
+    def broker(self, **changes: str) -> TokenService:
         """Start an environment, cold."""
-        return wiring.build(settings.load(self.variables | changes), clock=self.clock)
+        return bootstrap.build(config.load(self.variables | changes), clock=self.clock)
 
-    def read(self, broker: TokenBroker) -> IssuedToken:
+    def read(self, broker: TokenService) -> IssuedToken:
         """Have a token handed out."""
-        answer = broker.answer(builders.asked())
+        answer = broker.answer(builders.request())
         assert isinstance(answer, IssuedToken)
         return answer
 
     def invoke(self, payload: Mapping[str, object]) -> dict[str, Any]:
         """Invoke the rotation's function, cold."""
-        given, rotation = settings.load(self.variables), operator_settings.load_rotation(self.variables)
-        changes = operator_wiring.build_rotation(given, rotation, clock=self.clock)
-        return response.to_operator(changes.answer(operator_request.from_operator(dict(payload), Context(seconds=900))))
+        given, rotation = config.load(self.variables), operations_config.load_rotation(self.variables)
+        changes = operations_bootstrap.build_rotation(given, rotation, clock=self.clock)
+        return operations_response.to_rotation_answer(
+            changes.answer(operations_request.from_rotation(dict(payload), Context(seconds=900)))
+        )
 
     def be_the_person(self) -> None:
         """Upload what was announced last."""
-        told = [what for kind, what in self.announced if kind == announcements.UPLOAD]
+        told = [what for kind, what in self.announced if kind == events.UPLOAD]
         if told:
             self.salesforce.set_certificate(told[-1]["consumer_key"], told[-1]["certificate"])
 
@@ -178,9 +175,9 @@ class KeyLife:
         return str(self.secrets.create_secret(Name=name, SecretString=text)["ARN"])
 
     def _hear(self) -> Any:
-        tell = Announcements.tell
+        tell = EventPublisher.publish
 
-        def heard(one: Announcements, kind: str, what: Mapping[str, Any], deadline: Any) -> None:
+        def heard(one: EventPublisher, kind: str, what: Mapping[str, Any], deadline: Any) -> None:
             self.announced.append((kind, what))
             tell(one, kind, what, deadline)
 
@@ -194,7 +191,7 @@ class Readers(KeyLife):
         super().__init__(**rest)
         self._per_tick = max(1, math.ceil(reads_a_second / FLEET))
         self._cold = itertools.count()
-        self.fleet: list[TokenBroker] = []
+        self.fleet: list[TokenService] = []
         self.reads: Counter[str] = Counter()
         self.failures: list[str] = []
 
@@ -212,10 +209,10 @@ class Readers(KeyLife):
                 for _ in range(self._per_tick):
                     self._count(broker)
 
-    def _environment(self) -> TokenBroker:
+    def _environment(self) -> TokenService:
         return self.broker(TOKEN_CACHE_PREFIX=PREFIX if next(self._cold) % 2 else "")
 
-    def _count(self, broker: TokenBroker) -> None:
+    def _count(self, broker: TokenService) -> None:
         try:
             issued = self.read(broker)
         except BrokerError as error:

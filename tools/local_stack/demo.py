@@ -25,7 +25,7 @@ class StepFailed(Exception):
 
 
 def run(stack: LocalStack, say: Say) -> None:
-    """Ask for tokens at both doors, use one, and look whether anything leaked."""
+    """Ask for tokens at both functions, use one, and look whether anything leaked."""
     say(f"AWS (moto: Secrets Manager, SSM, KMS)    {stack.aws.url}")
     say(f"Salesforce                               {stack.salesforce.url}")
     say("A fresh RSA key lies in Secrets Manager, its certificate on the External Client App.\n")

@@ -17,7 +17,7 @@ from local_stack.loopback import Loopback
 
 LOCAL_CALLER = "arn:aws:iam::123456789012:user/local"
 
-LONGEST_BODY_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 """API Gateway's own limit on a payload."""
 
 Invoke = Callable[[dict[str, Any]], object]
@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        if length > LONGEST_BODY_BYTES:
+        if length > MAX_BODY_BYTES:
             self.close_connection = True
             self._answer(413, {"message": "Request Too Long"})
             return

@@ -132,7 +132,7 @@ class LambdaRuntime:
             with contextlib.closing(connection):
                 connection.request("POST", INVOKE_PATH, content)
                 answer = json.loads(connection.getresponse().read())
-        # The emulator answers 200 to either; these two fields together are the runtime's, not a door's.
+        # The emulator answers 200 to either; these two fields together are the runtime's, not a function's.
         if isinstance(answer, dict) and {"errorMessage", "errorType"} <= set(answer):
             raise FunctionError(answer["errorType"], answer["errorMessage"], answer.get("stackTrace", []))
         return answer

@@ -23,7 +23,7 @@ from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, Local
 
 TOKEN_CACHE_PREFIX = "/salesforce-token-broker/local/tokens"  # noqa: S105  a path
 CERTIFICATE_PARAMETER = "/salesforce-token-broker/local/certificate"
-DOORS = ("TokenApiFunction", "TokenFunction")
+TOKEN_FUNCTIONS = ("TokenApiFunction", "TokenFunction")
 EMERGENCY_SECONDS = 120
 """Enough here: nothing takes a snapshot."""
 OTHER_USERNAME = "orders@acme.example"
@@ -83,15 +83,15 @@ class LocalStack:
         return self._ends.enter_context(environment)
 
     def lambda_api(self) -> LambdaApi:
-        """Start an environment of the door for Lambdas, and Lambda's API before it, for AWS_ENDPOINT_URL_LAMBDA."""
+        """Start an environment of the invoke function, and Lambda's API before it, for AWS_ENDPOINT_URL_LAMBDA."""
         self.function("TokenFunction").environment()
         return self._ends.enter_context(LambdaApi(self._functions))
 
     def gateway(self, *, port: int = 0) -> Gateway:
-        """Start an environment of the HTTPS door, and a gateway before it."""
-        door = self.function("TokenApiFunction")
-        door.environment(ALIAS)
-        invoke = functools.partial(door.invoke, qualifier=ALIAS)
+        """Start an environment of the HTTPS function, and a gateway before it."""
+        handler = self.function("TokenApiFunction")
+        handler.environment(ALIAS)
+        invoke = functools.partial(handler.invoke, qualifier=ALIAS)
         return self._ends.enter_context(Gateway(invoke, template.routes(template.load()), port=port))
 
     def function(self, name: str) -> LambdaFunction:
@@ -101,15 +101,15 @@ class LocalStack:
         return self._functions[name]
 
     def emergency_stop(self) -> LambdaRuntime:
-        """Start an environment of the operator's door that stops both others."""
-        for door in DOORS:
-            self.function(door)
+        """Start an environment of the operator's function that stops both others."""
+        for handler in TOKEN_FUNCTIONS:
+            self.function(handler)
         api = self._ends.enter_context(LambdaApi(self._functions))
         return self.environment(
             "EmergencyStopFunction",
             AWS_ENDPOINT_URL_LAMBDA=api.url,
             AWS_LAMBDA_FUNCTION_TIMEOUT=str(EMERGENCY_SECONDS),
-            DOOR_FUNCTIONS=",".join(DOORS),
+            TOKEN_FUNCTIONS=",".join(TOKEN_FUNCTIONS),
         )
 
     @property

@@ -1,3 +1,3 @@
-"""The rooms of the Salesforce token broker; README.md and docs/ show the house, `wiring` builds it."""
+"""The Salesforce Token Broker. docs/architecture.md shows the packages; `bootstrap` builds the objects."""
 
 __version__ = "0.1.0"

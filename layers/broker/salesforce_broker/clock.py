@@ -1,7 +1,4 @@
-"""Time as an argument: a wall clock, a monotonic clock, and moments by which an answer must be there.
-
-Owns the reading of clocks. Does not decide when a token has expired (see `access_token` and `token_cache`).
-"""
+"""Time as an argument: wall and monotonic clock, and deadlines."""
 
 from __future__ import annotations
 

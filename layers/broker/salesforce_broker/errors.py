@@ -1,6 +1,4 @@
-"""Every way in which the broker says no, as one tree.
-
-Owns the closed set of `error` codes and what each means for a retry. Does not know HTTP (see `response`).
+"""The broker's errors, as one tree with a closed set of `error` codes. `api.response` maps them to HTTP.
 
     BrokerError
     |-- InvalidRequest              the caller's request is malformed
@@ -10,7 +8,7 @@ Owns the closed set of `error` codes and what each means for a retry. Does not k
     |-- SettingsInvalid             an environment variable of the function is missing or malformed
     |-- SigningKeyUnusable          the secret was read, but holds no usable RSA key
     |-- SigningKeyUnavailable       the secret could not be read
-    |-- SalesforceError             Salesforce, or the way to it, said no
+    |-- SalesforceError             Salesforce refused, or could not be reached
     |   |-- AppRefused              "config": the app, its certificate, audience or host are set up wrongly
     |   |-- UserRefused             "user": this user cannot log in
     |   |-- AssertionRefused        "key": the signature does not fit the app's certificate
@@ -18,7 +16,7 @@ Owns the closed set of `error` codes and what each means for a retry. Does not k
     |   |-- LoginRateExceeded       "rate": over 3,600 logins of this user in an hour
     |   |-- SalesforceBusy          "busy": transient, worth another attempt
     |   `-- TokenRefused            a call with the token failed because the token is not (or no longer) valid
-    |-- EmergencyIncomplete         an operator's stop (or the end of one) was not done whole
+    |-- EmergencyIncomplete         an emergency stop (or resume) was only partly done
     `-- InternalError               a defect of the broker itself
 
 No exception of this tree carries a key, an assertion, a token or a response body.

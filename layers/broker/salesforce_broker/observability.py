@@ -1,10 +1,8 @@
-"""What the function says about itself: one logger and one set of metrics.
+"""Logs, metrics and audit lines: one logger, one set of metrics, and libraries kept quiet.
 
-Owns names of log events and metrics, and keeps libraries from talking. Never logs an event, a token, an assertion, a key
-or the message of an exception that is not the broker's own.
-
-There is no tracer here: Lambda's own active tracing needs no code, and the X-Ray SDK would make the imports of a cold
-start longer by two thirds (docs/decisions/0002).
+Never logs an event, a token, an assertion, a key or the message of an exception that is not the broker's own. There is no
+tracer: Lambda's own active tracing needs no code, and the X-Ray SDK would make the imports of a cold start longer by two thirds
+(docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -23,12 +21,12 @@ METRICS_NAMESPACE = "SalesforceTokenBroker"
 SERVICE = "salesforce-token-broker"
 
 FUNCTION_NAME = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local")
-"""Set by Lambda: which door of which stack this is."""
+"""Set by Lambda: which function of which stack this is."""
 
-TALKATIVE_LIBRARIES = ("boto3", "botocore", "urllib3", "requests", "s3transfer")
+LIBRARY_LOGGERS = ("boto3", "botocore", "urllib3", "requests", "s3transfer")
 """At DEBUG botocore prints the body of GetSecretValue and urllib3 each URL; a log level setting must not reach them."""
 
-for _library in TALKATIVE_LIBRARIES:
+for _library in LIBRARY_LOGGERS:
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 # A request that counts nothing (a health check) is no reason for a warning in the log.
@@ -36,7 +34,7 @@ warnings.filterwarnings("ignore", message="No application metrics to publish", c
 
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace=METRICS_NAMESPACE, service=SERVICE)
-# A function is a door of one stack: two orgs in an account never add up.
+# By function, so that two stacks in one account never add up.
 metrics.set_default_dimensions(function_name=FUNCTION_NAME)
 
 
@@ -50,7 +48,7 @@ METRICS = frozenset(
         *(f"TokenIssued.{source}" for source in ("memory", "shared", "salesforce")),
         *(f"Error.{code}" for code in _codes(BrokerError)),
         *(f"LoginFailed.{code}" for code in _codes(SalesforceError)),
-        *(f"Key.{action}" for action in ("create", "import", "certificate", "finish", "rollback", "watch")),
+        *(f"Key.{action}" for action in ("create", "import", "certificate", "finish", "rollback", "check")),
         "CallerFault",
         "LoginAttempt",
         "LoginsPaused",
@@ -59,19 +57,19 @@ METRICS = frozenset(
         "SharedCacheDegraded",
         "KeyAgeDays",
         "CertificateDaysLeft",
-        "KeyWaits",
+        "PendingKey",
     }
 )
-"""All there are, under the dimensions service and function_name: what alarms and the dashboard may ask for."""
+"""All metrics, under the dimensions service and function_name; alarms and the dashboard use no others."""
 
 
 def count(name: str) -> None:
-    """Count one occurrence of `name` in CloudWatch (EMF, flushed by the door's decorator)."""
+    """Count one occurrence of `name` in CloudWatch (EMF, flushed by the handler's decorator)."""
     _add(name, MetricUnit.Count, 1)
 
 
 def gauge(name: str, value: float) -> None:
-    """Tell CloudWatch what `name` is now."""
+    """Record the present value of `name` in CloudWatch."""
     _add(name, MetricUnit.NoUnit, value)
 
 
@@ -81,9 +79,9 @@ def _add(name: str, unit: MetricUnit, value: float) -> None:
 
 
 def audit(event: str, **fields: object) -> None:
-    """Write one line about a decision: who asked (door, caller), for whom, and what became of it.
+    """Write one line about a decision: who asked (entry point, caller), for whom, and what became of it.
 
-    At any log level; and unlike a log line, which nobody misses, it raises where it cannot be written.
+    It is written at any log level and, unlike a log line, raises where it cannot be written.
     """
     handler = logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
 import salesforce_broker_client as client
-from salesforce_broker.response import HTTP_STATUS
+from salesforce_broker.api.response import HTTP_STATUS
 from salesforce_broker_client import BrokerError, errors, https
 from tests.unit.client.conftest import Start, answer, client_error, raised
 

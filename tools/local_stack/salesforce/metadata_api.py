@@ -31,7 +31,7 @@ from local_stack.salesforce.world import App, Org, User, World
 SETTINGS = {".ecaGlblOauth": "ExtlClntAppGlobalOauthSettings", ".connectedApp": "ConnectedApp"}
 """The types that hold a certificate, by the suffix of their files."""
 
-LONGEST_CERTIFICATE_BYTES = 4096
+MAX_CERTIFICATE_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class MetadataApi:
             x509.load_pem_x509_certificate(pem.encode())
         except ValueError:
             raise ValueError("The certificate is invalid.") from None
-        if len(pem.encode()) > LONGEST_CERTIFICATE_BYTES:
+        if len(pem.encode()) > MAX_CERTIFICATE_BYTES:
             raise ValueError("The certificate is larger than 4 KB.")
         assert fields is not None
         names = {

@@ -1,0 +1,1 @@
+"""The wire contract of the token functions: events in, answers out."""

@@ -1,0 +1,1 @@
+"""The signing key: where it comes from and how it signs."""

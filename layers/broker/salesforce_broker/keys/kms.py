@@ -1,0 +1,44 @@
+"""A signer whose private key never leaves AWS KMS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from salesforce_broker.aws import AWS_ERRORS, error_code
+from salesforce_broker.errors import SigningKeyUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+ALGORITHM: Literal["RSASSA_PKCS1_V1_5_SHA_256"] = "RSASSA_PKCS1_V1_5_SHA_256"
+"""KMS's name of what JWT calls RS256."""
+
+_PERMANENT_CODES = {"AccessDeniedException", "DisabledException", "NotFoundException", "KMSInvalidStateException"}
+
+
+class KmsSigner:
+    """Signs by kms:Sign."""
+
+    def __init__(self, client: KMSClient, arn: str) -> None:
+        self._client = client
+        self.key_id = arn
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign as `keys.signer.Signer` says."""
+        try:
+            # RAW: KMS hashes. It takes up to 4,096 bytes; an assertion and a certificate have some 600 each.
+            answer = self._client.sign(KeyId=self.key_id, Message=message, MessageType="RAW", SigningAlgorithm=ALGORITHM)
+        except AWS_ERRORS as error:
+            raise kms_unavailable(error) from error
+        return answer["Signature"]
+
+
+def kms_unavailable(error: Exception) -> SigningKeyUnavailable:
+    """Return the broker's error for a failed call of KMS."""
+    code = error_code(error)
+    return SigningKeyUnavailable(
+        f"AWS KMS refused: {code}.",
+        hint="Check the KMS key of the secret's version (enabled, not scheduled for deletion), its policy and the"
+        " function's role.",
+        retryable=code not in _PERMANENT_CODES,
+    )

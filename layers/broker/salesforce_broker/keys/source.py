@@ -1,0 +1,215 @@
+"""The signing key source: reads the secret in AWS Secrets Manager and holds the key in memory.
+
+The secret holds the private key itself, or the ARN of a key in KMS. A key that could not be read or used is never remembered:
+the next call reads again, so that a repaired secret works without a deployment.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from salesforce_broker import observability
+from salesforce_broker.aws import error_code
+from salesforce_broker.clock import Clock
+from salesforce_broker.errors import BrokerError, SigningKeyUnavailable, SigningKeyUnusable
+from salesforce_broker.keys import pem
+from salesforce_broker.keys.kms import KmsSigner
+from salesforce_broker.keys.pem import MIN_KEY_BITS, STORE_HINT
+from salesforce_broker.keys.signer import RsaSigner, Signer
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+RECHECK_SECONDS = 300
+"""A rotated key is seen within minutes, at some twelve reads an hour and environment; a refused signature reads at once."""
+
+SEALING_KEY_BYTES = 32
+
+DAY = 24 * 3600
+
+_REASONS = {
+    "ResourceNotFoundException": (
+        "the secret does not exist, or has no value yet",
+        f"{STORE_HINT} Check SIGNING_KEY_SECRET_ARN if the secret has a value.",
+    ),
+    "AccessDeniedException": (
+        "the function's role may not read it",
+        "Allow secretsmanager:GetSecretValue on the secret and kms:Decrypt on its key; check the secret's own policy.",
+    ),
+    "DecryptionFailure": ("its KMS key cannot decrypt it", "Check that the KMS key is enabled, and its policy."),
+    "InvalidRequestException": ("it is scheduled for deletion", "Restore the secret: secretsmanager restore-secret."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One version of the app's key.
+
+    `sealing_key` (32 bytes) authenticates the shared cache: derived from the private key or, for a key in KMS, stored beside
+    its ARN. `certificate_ends`: epoch seconds, where the secret has the certificate too.
+    """
+
+    client_id: str
+    version_id: str
+    signer: Signer = field(repr=False)
+    public_key: RSAPublicKey = field(repr=False)
+    sealing_key: bytes = field(repr=False)
+    certificate_ends: float | None = field(default=None, repr=False)
+
+
+class SigningKeySource:
+    """Reads the key and holds it by version id; reads again at most every RECHECK_SECONDS, or when asked to."""
+
+    def __init__(
+        self, client: SecretsManagerClient, *, secret_arn: str, client_id: str, kms: Callable[[], KMSClient], clock: Clock
+    ) -> None:
+        """`client_id` is used where the secret has none; `kms` is called for a key in KMS."""
+        self._client = client
+        self._secret_arn = secret_arn
+        self._client_id = client_id
+        self._kms = kms
+        self._clock = clock
+        self._held: SigningKey | None = None
+        self._preferred: SigningKey | None = None
+        self._read_at = self._prefer_until = 0.0
+
+    def current(self) -> SigningKey:
+        """Return the key to sign with, without a call: the one that was accepted last, else the current version."""
+        if self._preferred and self._clock.wall() < self._prefer_until:
+            return self._preferred
+        return self._held or self.refresh()
+
+    def recheck(self) -> SigningKey:
+        """Return the key to sign with, read within RECHECK_SECONDS; if reading fails, the one that is held."""
+        if self._held and not 0 <= self._clock.wall() - self._read_at < RECHECK_SECONDS:
+            try:
+                self.refresh()
+            except BrokerError as error:
+                observability.report(error)
+        return self.current()
+
+    def prefer(self, key: SigningKey) -> SigningKey:
+        """Sign with this version for RECHECK_SECONDS: Salesforce accepted it and refused the current one.
+
+        Return it with the current version's `sealing_key`, under which the environments share tokens.
+        """
+        sealing_key = self._held.sealing_key if self._held else key.sealing_key
+        self._preferred, self._prefer_until = replace(key, sealing_key=sealing_key), self._clock.wall() + RECHECK_SECONDS
+        return self._preferred
+
+    def refresh(self) -> SigningKey:
+        """Read the current version again and hold it; if that fails, the held one stays."""
+        self._read_at = self._clock.wall()
+        self._held = self._read("AWSCURRENT", self._held)
+        if self._held.certificate_ends is not None:
+            observability.gauge("CertificateDaysLeft", (self._held.certificate_ends - self._read_at) / DAY)
+        return self._held
+
+    def pending(self) -> SigningKey:
+        """Read the pending version of a rotation; SigningKeyUnavailable if there is none."""
+        return self._read("AWSPENDING")
+
+    def previous(self) -> SigningKey:
+        """Read the previous version; SigningKeyUnavailable if there is none."""
+        return self._read("AWSPREVIOUS")
+
+    def _read(self, stage: str, held: SigningKey | None = None) -> SigningKey:
+        """Read a version of the secret; return `held`, without parsing again, if it is that version."""
+        try:
+            answer = self._client.get_secret_value(SecretId=self._secret_arn, VersionStage=stage)
+        except ClientError as error:
+            code = error_code(error)
+            reason, hint = _REASONS.get(code, ("AWS Secrets Manager failed", "Transient; AWS's own code: " + code))
+            raise SigningKeyUnavailable(
+                f"The signing key cannot be read: {reason}.", hint=hint, retryable=code not in _REASONS
+            ) from error
+        except BotoCoreError as error:
+            raise SigningKeyUnavailable(
+                "The signing key cannot be read: AWS Secrets Manager did not answer.",
+                hint="Transient if it passes; in a VPC check the route or the endpoint to Secrets Manager.",
+                retryable=True,
+            ) from error
+        if stage == "AWSCURRENT" and "CreatedDate" in answer:
+            observability.gauge("KeyAgeDays", (self._clock.wall() - answer["CreatedDate"].timestamp()) / DAY)
+        version_id = answer["VersionId"]
+        if held is not None and held.version_id == version_id:
+            return held
+        text = answer.get("SecretString") or answer.get("SecretBinary", b"").decode(errors="replace")
+        return parse_secret(text, version_id=version_id, default_client_id=self._client_id, kms=self._kms)
+
+
+def parse_secret(text: str, *, version_id: str, default_client_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
+    r"""Make a SigningKey of a secret's text: the JSON object of STORE_HINT, or a bare PEM; SigningKeyUnusable if neither.
+
+    Line ends of any kind are accepted in the PEM, "\n" as two characters too: that is what consoles make of a pasted key.
+    """
+    fields = _fields(text)
+    client_id = fields.get("client_id") or default_client_id
+    if not isinstance(client_id, str) or not client_id:
+        raise SigningKeyUnusable(
+            "The app's consumer key is set nowhere.",
+            hint="Put it into the secret as 'client_id', or set SALESFORCE_CLIENT_ID (template parameter SalesforceClientId).",
+        )
+    if fields.get("kms_key_arn"):
+        return _kms_key(fields, client_id, version_id, kms)
+    private_key = pem.private_key(fields.get("private_key"))
+    certificate_ends = _end_of_pair(fields["certificate"], private_key) if fields.get("certificate") else None
+    encoded = private_key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    derive = HKDF(algorithm=hashes.SHA256(), length=SEALING_KEY_BYTES, salt=None, info=b"salesforce-token-broker token cache 1")
+    return SigningKey(
+        client_id,
+        version_id,
+        RsaSigner(private_key, version_id),
+        private_key.public_key(),
+        sealing_key=derive.derive(encoded),
+        certificate_ends=certificate_ends,
+    )
+
+
+def _kms_key(fields: dict[str, Any], client_id: str, version_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
+    """Make a SigningKey of a key in KMS: its public half is in the certificate."""
+    public_key, certificate_ends = pem.read_certificate(fields.get("certificate"))
+    try:
+        sealing_key = base64.b64decode(fields.get("sealing_key", ""), validate=True)
+    except (ValueError, TypeError):
+        sealing_key = b""
+    arn = fields["kms_key_arn"]
+    if not isinstance(arn, str) or len(sealing_key) != SEALING_KEY_BYTES or public_key.key_size < MIN_KEY_BITS:
+        raise SigningKeyUnusable(
+            "The secret names a KMS key, but lacks its certificate or sealing key.",
+            hint="Create the key with RotateKeyFunction.",
+        )
+    return SigningKey(client_id, version_id, KmsSigner(kms(), arn), public_key, sealing_key, certificate_ends)
+
+
+def _fields(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("-----BEGIN"):
+        return {"private_key": text}
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        # Without the cause: JSONDecodeError carries the whole secret.
+        raise SigningKeyUnusable("The secret is neither JSON nor a PEM.", hint=STORE_HINT) from None
+    if not isinstance(fields, dict):
+        raise SigningKeyUnusable("The secret is JSON, but not an object.", hint=STORE_HINT)
+    return fields
+
+
+def _end_of_pair(certificate: object, private_key: RSAPrivateKey) -> float:
+    """Return when the certificate ends (epoch seconds); SigningKeyUnusable if it belongs to another key."""
+    public_key, ends = pem.read_certificate(certificate)
+    if public_key != private_key.public_key():
+        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
+    return ends

@@ -1,0 +1,1 @@
+"""Emergency stop: functions stopped, memory and shared tokens discarded, sessions revoked."""

@@ -1,0 +1,1 @@
+"""Key rotation: creation, certificate upload and activation."""

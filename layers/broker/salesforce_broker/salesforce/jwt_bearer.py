@@ -1,0 +1,162 @@
+"""The JWT bearer flow (RFC 7523): signs assertions and exchanges them for one access token, with bounded retries."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from jwt.algorithms import RSAAlgorithm
+from jwt.api_jws import PyJWS
+
+from salesforce_broker import observability
+from salesforce_broker.clock import Clock, Deadline
+from salesforce_broker.errors import AssertionExpired, AssertionRefused, BrokerError, SalesforceBusy
+from salesforce_broker.keys.signer import Signer
+from salesforce_broker.keys.source import SigningKey, SigningKeySource
+from salesforce_broker.salesforce.access_token import AccessToken
+from salesforce_broker.salesforce.client import SalesforceClient
+
+ALGORITHM = "RS256"
+"""The only one that Salesforce accepts [help: "OAuth 2.0 JWT Bearer Flow"]; never a parameter."""
+
+BACKDATE_SECONDS = 30
+"""`iat` lies in the past, so that a clock that runs ahead does not make an assertion from the future."""
+
+ASSERTION_SECONDS = 150
+"""Salesforce documents `exp` "within 3 minutes": this leaves 30 s for a clock that runs ahead, and 150 s (and
+Salesforce's grace) for one that runs behind."""
+
+MAX_ATTEMPTS = 3
+"""Posts of one request while Salesforce is busy; a fourth would only add to what keeps it busy."""
+
+MAX_PAUSES = (0.5, 1.5)
+"""Seconds before the second and the third post; the pause is drawn from zero up to this (full jitter)."""
+
+MAX_CLOCK_SKEW_SECONDS = 600
+"""A `Date` further off than this says more about the answer than about our clock."""
+
+
+class JwtBearerFlow:
+    """Logs users in through one app; remembers how far Salesforce's clock is from ours."""
+
+    def __init__(self, keys: SigningKeySource, salesforce: SalesforceClient, *, audience: str, clock: Clock) -> None:
+        self._keys = keys
+        self._salesforce = salesforce
+        self._audience = audience
+        self._clock = clock
+        self._skew = 0.0
+
+    def login(
+        self,
+        key: SigningKey,
+        subject: str,
+        deadline: Deadline,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        other_versions: bool = True,
+    ) -> tuple[SigningKey, AccessToken]:
+        """Return a token, and the key that was accepted for it: `key` or, with `other_versions`, another version of it.
+
+        Every assertion is fresh. Busy is retried up to `max_attempts` in all; an expired assertion once, with Salesforce's
+        clock; a refused signature once with each other version of the key.
+        """
+        busy, corrected = 0, False
+        others: Iterator[SigningKey] | None = None
+        while True:
+            assertion = sign_assertion(
+                issuer=key.client_id,
+                subject=subject,
+                audience=self._audience,
+                signer=key.signer,
+                now=self._clock.wall() + self._skew,
+                token_id=secrets.token_hex(16),
+            )
+            observability.count("LoginAttempt")
+            try:
+                token = self._salesforce.exchange(assertion, deadline)
+            except SalesforceBusy as error:
+                busy += 1
+                pause = error.retry_after or random.uniform(0, MAX_PAUSES[min(busy, len(MAX_PAUSES)) - 1])  # noqa: S311  jitter
+                if busy >= max_attempts or pause >= deadline.seconds_left:
+                    raise
+                self._clock.sleep(pause)
+            except AssertionExpired as error:
+                if corrected or not self._learn_skew(error.server_time):
+                    raise
+                corrected = True
+            except AssertionRefused:
+                others = self._other_versions(key) if others is None else others
+                other = next(others, None) if other_versions else None
+                if other is None:
+                    raise
+                observability.logger.warning("signature refused, trying another key", version_id=other.version_id)
+                key = other
+            else:
+                if others is not None:
+                    key = self._keys.prefer(key)
+                return key, token
+
+    def _learn_skew(self, server_time: float | None) -> bool:
+        """Remember how far Salesforce's clock is from ours; return whether that made sense."""
+        skew = math.inf if server_time is None else server_time - self._clock.wall()
+        if abs(skew) > MAX_CLOCK_SKEW_SECONDS:
+            return False
+        self._skew = skew
+        return True
+
+    def _other_versions(self, refused: SigningKey) -> Iterator[SigningKey]:
+        """Yield what else the secret holds: its current version as it is now, then the pending, then the previous one."""
+        tried = {refused.version_id}
+        for read in (self._keys.refresh, self._keys.pending, self._keys.previous):
+            try:
+                other = read()
+            except BrokerError as error:
+                # There may be no such version; the caller gets the refusal.
+                observability.logger.info("no other key", error=error.code)
+                continue
+            if other.version_id not in tried:
+                tried.add(other.version_id)
+                yield other
+
+
+def sign_assertion(  # noqa: PLR0913  the claims, by their names
+    *, issuer: str, subject: str, audience: str, signer: Signer, now: float, token_id: str
+) -> str:
+    """Sign an assertion that `issuer` (the consumer key) logs in `subject` (a username) at `audience`.
+
+    `now` is epoch seconds by Salesforce's clock as far as it is known; `token_id` must be fresh for each attempt.
+    """
+    issued_at = int(now)
+    claims = {
+        "iss": issuer,
+        "sub": subject,
+        "aud": audience,
+        "exp": issued_at + ASSERTION_SECONDS,
+        "iat": issued_at - BACKDATE_SECONDS,
+        "jti": token_id,
+    }
+    # PyJWT's types know its own keys only; the algorithm below takes a Signer.
+    key: Any = signer
+    return _JWS.encode(json.dumps(claims, separators=(",", ":")).encode(), key, algorithm=ALGORITHM)
+
+
+class _SignerAlgorithm(RSAAlgorithm):
+    """RS256 by a Signer, which may hold the private key or only know where it is."""
+
+    def prepare_key(self, key: Any) -> Any:
+        return key
+
+    def check_key_length(self, key: Any) -> None:
+        """Leave it to whoever reads the key (`keys.pem`), which refuses what is too short instead of warning."""
+        del key
+
+    def sign(self, msg: bytes, key: Any) -> bytes:
+        return bytes(key.sign(msg))
+
+
+_JWS = PyJWS(algorithms=[])
+_JWS.register_algorithm(ALGORITHM, _SignerAlgorithm(RSAAlgorithm.SHA256))

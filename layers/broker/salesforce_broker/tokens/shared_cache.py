@@ -1,0 +1,180 @@
+"""The shared cache: what execution environments share, in SSM Parameter Store. Optional, and never fatal.
+
+Three parameters for each identity: the sealed token, a sealed backoff (nobody is to log in before its end) and, for seconds, a
+lease (who created it logs in for all). A principal with SSM write access can delay a login; it can forge neither token nor
+backoff. Every failure counts as a miss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from salesforce_broker import observability
+from salesforce_broker.aws import AWS_ERRORS, THROTTLING_CODES, error_code
+from salesforce_broker.clock import Clock
+from salesforce_broker.config import MAX_PARAMETER_BYTES, Tier
+from salesforce_broker.salesforce.access_token import AccessToken
+from salesforce_broker.salesforce.hosts import instance_origin
+from salesforce_broker.tokens.envelope import TokenIdentity, open_envelope, seal
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+BACKOFF = ".pause"
+"""Appended to a token's name; also the purpose that the backoff's envelope is bound to."""
+
+LEASE_SECONDS = 10
+"""A login takes under a second, and up to all of a function's time with Salesforce at its worst."""
+
+WRITE_PAUSES = (0.3, 0.5, 0.7)
+"""Maximum seconds between tries of a throttled write, for which many may be polling. Reads have none: a miss is cheap."""
+
+ACCOUNT_KEY = "alias/aws/ssm"
+"""The account's own KMS key for SSM, used where the stack has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedState:
+    """What environments share about one identity: the last token, perhaps expired, and until when nobody is to log in.
+
+    `throttled`: SSM throttled the read, so many are asking it. `read_error`: AWS's code where the read failed for any reason.
+    """
+
+    token: AccessToken | None = None
+    backoff_until: float = 0.0
+    throttled: bool = False
+    read_error: str = ""
+
+
+class NoSharedCache:
+    """Stands in where a stack has no shared cache: every environment is alone, so each holds every lease."""
+
+    def read(self, identity: TokenIdentity, sealing_key: bytes) -> SharedState:
+        """Return that nothing is shared."""
+        del identity, sealing_key
+        return SharedState()
+
+    def write(self, identity: TokenIdentity, token: AccessToken, sealing_key: bytes) -> None:
+        """Share nothing."""
+
+    def write_backoff(self, identity: TokenIdentity, until: float, sealing_key: bytes) -> None:
+        """Share nothing."""
+
+    def delete(self, identity: TokenIdentity) -> None:
+        """Delete nothing."""
+
+    def acquire_lease(self, identity: TokenIdentity) -> str | None:
+        """Return a lease: there is nobody to compete with."""
+        del identity
+        return ""
+
+    def release_lease(self, name: str) -> None:
+        """Release nothing."""
+
+
+class SharedCache:
+    """Parameters `<prefix>/<hash of identity>`."""
+
+    def __init__(self, client: SSMClient, *, prefix: str, kms_key_id: str, tier: Tier, clock: Clock) -> None:
+        """`kms_key_id` encrypts the SecureString; empty for ACCOUNT_KEY. A token too large for `tier` is not shared."""
+        self._client = client
+        self._prefix = prefix
+        self._kms_key_id = kms_key_id
+        self._tier = tier
+        self._clock = clock
+
+    def read(self, identity: TokenIdentity, sealing_key: bytes) -> SharedState:
+        """Read token and backoff in one call; what does not verify or belongs to a host not allowed is left out."""
+        name = self._name(identity)
+        try:
+            # GetParameters, not GetParameter: an absent parameter is an ordinary answer, not an exception.
+            answer = self._client.get_parameters(Names=[name, name + BACKOFF], WithDecryption=True)
+        except AWS_ERRORS as error:
+            _report_degraded("shared cache cannot be read", error)
+            return SharedState(throttled=error_code(error) in THROTTLING_CODES, read_error=error_code(error))
+        values = {found.get("Name"): found.get("Value", "") for found in answer["Parameters"]}
+        token, backoff_until = None, 0.0
+        if name in values:
+            content = open_envelope(values[name], identity.encode(), sealing_key)
+            token = AccessToken(**content) if content else None
+            if token is None or not instance_origin(token.instance_url, login_url=identity.login_url):
+                _report_degraded("shared cache holds a value that was not sealed here")
+                token = None
+        if name + BACKOFF in values:
+            content = open_envelope(values[name + BACKOFF], identity.encode(BACKOFF), sealing_key)
+            backoff_until = content["until"] if content else 0.0
+        return SharedState(token, backoff_until)
+
+    def write(self, identity: TokenIdentity, token: AccessToken, sealing_key: bytes) -> None:
+        """Share a token with the other environments."""
+        self._write(self._name(identity), seal(asdict(token), identity.encode(), sealing_key))
+
+    def write_backoff(self, identity: TokenIdentity, until: float, sealing_key: bytes) -> None:
+        """Tell the other environments not to log in before `until` (epoch seconds)."""
+        self._write(self._name(identity) + BACKOFF, seal({"until": until}, identity.encode(BACKOFF), sealing_key))
+
+    def delete(self, identity: TokenIdentity) -> None:
+        """Delete the shared token."""
+        self._delete(self._name(identity))
+
+    def acquire_lease(self, identity: TokenIdentity) -> str | None:
+        """Try to become the one that logs in during this LEASE_SECONDS; return the lease's name, None if another has it.
+
+        Creating a parameter succeeds for exactly one. The name contains the time, so a lease that nobody released expires.
+        Throttled counts as lost: many are asking. Any other failure of SSM counts as won: it costs one login more, where
+        polling a broken cache would cost an outage.
+        """
+        name = f"{self._name(identity)}.lease.{int(self._clock.wall() // LEASE_SECONDS)}"
+        try:
+            self._client.put_parameter(Name=name, Value="taken", Type="String", Tier="Standard")
+        except AWS_ERRORS as error:
+            if error_code(error) in {"ParameterAlreadyExists"} | THROTTLING_CODES:
+                return None
+            _report_degraded("lease cannot be taken", error)
+        return name
+
+    def release_lease(self, name: str) -> None:
+        """Delete a lease that was acquired."""
+        self._delete(name)
+
+    def _write(self, name: str, sealed: str) -> None:
+        if len(sealed) > MAX_PARAMETER_BYTES[self._tier]:
+            _report_degraded("token is too large for the shared cache")
+            return
+        for max_pause in (*WRITE_PAUSES, None):
+            try:
+                self._client.put_parameter(
+                    Name=name,
+                    Value=sealed,
+                    Type="SecureString",
+                    KeyId=self._kms_key_id or ACCOUNT_KEY,
+                    Overwrite=True,
+                    Tier=self._tier,
+                )
+            except AWS_ERRORS as error:
+                if max_pause is None or error_code(error) not in THROTTLING_CODES:
+                    _report_degraded("shared cache cannot be written", error)
+                    return
+                self._clock.sleep(random.uniform(max_pause / 2, max_pause))  # noqa: S311  jitter
+            else:
+                return
+
+    def _delete(self, name: str) -> None:
+        try:
+            self._client.delete_parameter(Name=name)
+        except AWS_ERRORS as error:
+            if error_code(error) != "ParameterNotFound":
+                _report_degraded("shared cache cannot be cleaned", error)
+
+    def _name(self, identity: TokenIdentity) -> str:
+        """Name the parameter by a hash: a username is personal data, and holds characters that SSM does not allow."""
+        return f"{self._prefix}/{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
+
+def _report_degraded(what: str, error: Exception | None = None) -> None:
+    """Log that the request goes on without the shared cache: AWS's error code, not its message."""
+    observability.count("SharedCacheDegraded")
+    observability.logger.warning(what, aws_error=error_code(error) if error else None)

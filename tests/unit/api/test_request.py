@@ -1,0 +1,205 @@
+"""The request contract of both functions: what is understood, and what is refused by name."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salesforce_broker.api import request
+from salesforce_broker.errors import BrokerError, InvalidRequest, NotFound
+from salesforce_broker.tokens.model import Action, TokenRequest
+from tests.support.events import Context, api_event
+
+
+def parse_body(body: str | None, **changes: Any) -> TokenRequest:
+    """Parse a POST /token with that body."""
+    return request.from_api_gateway(api_event(body=body, **changes), Context())
+
+
+@pytest.mark.parametrize("body", [None, "", "{}"])
+def test_no_body_asks_for_the_default(body: str | None) -> None:
+    """Every field is optional, and so is the body."""
+    asked = parse_body(body)
+    assert (Action.TOKEN, None, 0, None) == (asked.action, asked.subject, asked.min_ttl, asked.rejected)
+
+
+def test_all_fields_are_read() -> None:
+    """sub, min_ttl and rejected."""
+    asked = parse_body('{"sub": "a@b.c", "min_ttl": 60, "rejected": "0123456789abcdef"}')
+    assert ("a@b.c", 60, "0123456789abcdef") == (asked.subject, asked.min_ttl, asked.rejected)
+
+
+def test_the_articles_request_works_word_for_word() -> None:
+    """POST /api/jwtauth with a JSON body that curl labels as a form."""
+    event = api_event(path="/api/jwtauth", body='{"sub":"a@b.c"}')
+    event["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert "a@b.c" == request.from_api_gateway(event, Context()).subject
+
+
+def test_a_base64_body_is_decoded() -> None:
+    """API Gateway flags binary bodies."""
+    body = base64.b64encode(b'{"sub": "a@b.c"}').decode()
+    assert "a@b.c" == parse_body(body, isBase64Encoded=True).subject
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ('{"user": "a@b.c"}', "'user'"),
+        ('{"aud": "https://evil.example"}', "'aud'"),
+        ('{"instance_url": "https://evil.example"}', "'instance_url'"),
+        ('{"sub": 1}', "'sub'"),
+        ('{"sub": ""}', "'sub'"),
+        ('{"sub": "no-at-sign"}', "'sub'"),
+        ('{"sub": "a@b.c\\n"}', "'sub'"),
+        ('{"sub": " a@b.c"}', "'sub'"),
+        ('{"sub": "a@b,c"}', "'sub'"),
+        ('{"sub": "\\ud800@b.c"}', "'sub'"),
+        ('{"sub": "' + "a" * 80 + '@b.c"}', "'sub'"),
+        ('{"min_ttl": "60"}', "'min_ttl'"),
+        ('{"min_ttl": true}', "'min_ttl'"),
+        ('{"min_ttl": -1}', "'min_ttl'"),
+        ('{"min_ttl": 1.5}', "'min_ttl'"),
+        ('{"min_ttl": 86401}', "'min_ttl'"),
+        ('{"rejected": "xyz"}', "'rejected'"),
+        ('{"rejected": "0123456789ABCDEF"}', "'rejected'"),
+        ('{"sub": "a@b.c", "sub": "d@e.f"}', "more than once"),
+        ('{"min_ttl": NaN}', "not JSON"),
+        ("[]", "not a JSON object"),
+        ('"text"', "not a JSON object"),
+        ("{", "not JSON"),
+        (" ", "not JSON"),
+        ('{"sub": null}', "'sub'"),
+        ('{"rejected": null}', "'rejected'"),
+        ("[" * 2000, "not JSON"),
+        ("{}" * 2, "not JSON"),
+        ('{"min_ttl": ' + "9" * 4000 + "}", "min_ttl|JSON|longer"),
+        (" " * 5000, "longer than"),
+        ("x" * 10_000_000, "longer than"),
+    ],
+)
+def test_a_bad_body_is_refused_by_name(body: str, named: str) -> None:
+    """Unknown fields, wrong types, duplicates, depth and size end in a 400 that says which."""
+    with pytest.raises(InvalidRequest, match=named):
+        parse_body(body)
+
+
+@pytest.mark.parametrize("body", ["not base64!", base64.b64encode(b"\xff\xfe").decode()])
+def test_a_body_that_is_no_text_is_refused(body: str) -> None:
+    """Broken base64 and invalid UTF-8."""
+    with pytest.raises(InvalidRequest, match="UTF-8"):
+        parse_body(body, isBase64Encoded=True)
+
+
+def test_token_takes_nothing_from_the_query() -> None:
+    """A sub in the query of a POST would be ignored: it is refused instead."""
+    with pytest.raises(InvalidRequest, match="'sub'"):
+        parse_body(None, query={"sub": ["a@b.c"]})
+
+
+def test_identity_takes_sub_from_the_query() -> None:
+    """GET /identity?sub=..."""
+    event = api_event(method="GET", path="/identity", query={"sub": ["a@b.c"]})
+    assert (Action.IDENTITY, "a@b.c") == (
+        request.from_api_gateway(event, Context()).action,
+        request.from_api_gateway(event, Context()).subject,
+    )
+
+
+def test_a_query_parameter_given_twice_is_refused() -> None:
+    """Which of the two counts is not guessed."""
+    event = api_event(method="GET", path="/identity", query={"sub": ["a@b.c", "d@e.f"]})
+    with pytest.raises(InvalidRequest, match="more than once"):
+        request.from_api_gateway(event, Context())
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/token"), ("POST", "/"), ("DELETE", "/identity")])
+def test_an_unknown_route_is_named_so(method: str, path: str) -> None:
+    """The hint lists what there is."""
+    with pytest.raises(NotFound) as caught:
+        request.from_api_gateway(api_event(method=method, path=path), Context())
+    assert "POST /token" in caught.value.hint
+
+
+def test_the_caller_is_who_iam_says() -> None:
+    """userArn of the request context, nothing from the body."""
+    assert "arn:aws:iam::123456789012:user/tester" == parse_body(None).caller
+
+
+def test_the_gateways_limit_bounds_the_time() -> None:
+    """A function with 15 minutes left still answers before API Gateway hangs up."""
+    asked = request.from_api_gateway(api_event(), Context(seconds=900))
+    assert request.API_GATEWAY_SECONDS == asked.seconds_left
+
+
+@pytest.mark.parametrize("payload", [None, {}])
+def test_an_empty_payload_asks_for_the_default(payload: object) -> None:
+    """The invoke handler needs no field either."""
+    asked = request.from_invoke(payload, Context())
+    assert (Action.TOKEN, None) == (asked.action, asked.subject)
+
+
+def test_the_invoke_door_takes_an_action() -> None:
+    """identity instead of token."""
+    assert Action.IDENTITY == request.from_invoke({"action": "identity"}, Context()).action
+
+
+@pytest.mark.parametrize("payload", [[], "text", 7, {"action": "health"}, {"action": []}, {"action": None}, {"x": 1}])
+def test_a_bad_payload_is_refused(payload: object) -> None:
+    """Wrong types, unknown actions, unknown fields."""
+    with pytest.raises(InvalidRequest):
+        request.from_invoke(payload, Context())
+
+
+def test_a_forged_gateway_envelope_is_an_unknown_field() -> None:
+    """Whoever may invoke can forge an envelope: the invoke function does not read one."""
+    with pytest.raises(InvalidRequest, match="Unknown field"):
+        request.from_invoke(api_event(body='{"sub": "admin@acme.example"}'), Context())
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.text() | json_values.map(json.dumps), st.booleans())
+def test_no_body_makes_anything_but_a_request_or_a_refusal(body: str, flagged: bool) -> None:
+    """Whatever is sent, there is no other exception."""
+    try:
+        parse_body(body, isBase64Encoded=flagged)
+    except BrokerError as error:
+        assert isinstance(error, InvalidRequest)
+
+
+@given(json_values | st.dictionaries(st.sampled_from(["sub", "min_ttl", "rejected", "action", "x"]), json_values))
+def test_no_payload_makes_anything_but_a_request_or_a_refusal(payload: object) -> None:
+    """Nor on the invoke function."""
+    try:
+        request.from_invoke(payload, Context())
+    except BrokerError as error:
+        assert isinstance(error, InvalidRequest)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        api_event(body=1),  # type: ignore[arg-type]
+        api_event(multiValueQueryStringParameters=["sub"]),
+        api_event(path="/identity", method="GET", multiValueQueryStringParameters={"sub": "a@b.c"}),
+        api_event(requestContext="x"),
+        api_event(requestContext={"identity": ["x"]}),
+    ],
+)
+def test_what_is_no_event_of_the_gateway_is_named_so(event: object) -> None:
+    """Sent by who may invoke the function past API Gateway."""
+    with pytest.raises(InvalidRequest, match="no event of API Gateway"):
+        request.from_api_gateway(event, Context())

@@ -1,0 +1,106 @@
+"""Who is granted which subject: exact names, roles behind assumed roles, a star at the end of a name."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salesforce_broker.authorization import Grants, MalformedGrants, authorize, parse_grants
+from salesforce_broker.config import USERNAME
+from salesforce_broker.errors import AccessDenied, InvalidRequest
+
+ORDERS = "orders@acme.example"
+ACCOUNT = "arn:aws:iam::123456789012"
+ASSUMED = "arn:aws:sts::123456789012:assumed-role"
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:broker"
+
+
+def grants(pattern: str) -> Grants:
+    """Grant ORDERS to a pattern."""
+    return parse_grants(json.dumps({pattern: [ORDERS]}), is_subject=USERNAME.fullmatch)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "principal", "allowed"),
+    [
+        (f"{ACCOUNT}:role/orders", f"{ASSUMED}/orders/session", True),
+        (f"{ACCOUNT}:role/orders", f"{ACCOUNT}:role/orders", True),
+        (f"{ACCOUNT}:role/team/orders", f"{ASSUMED}/orders/session", True),
+        (f"{ACCOUNT}:role/orders", f"{ACCOUNT}:role/team/orders", True),
+        (f"{ACCOUNT}:role/orders-*", f"{ASSUMED}/orders-eu/session", True),
+        (f"{ACCOUNT}:role/*", f"{ASSUMED}/anything/session", True),
+        (f"{ACCOUNT}:user/jo", f"{ACCOUNT}:user/people/jo", True),
+        (f"{ACCOUNT}:root", f"{ACCOUNT}:root", True),
+        ("arn:aws:sts::123456789012:federated-user/jo", "arn:aws:sts::123456789012:federated-user/jo", True),
+        (f"{FUNCTION}:orders", f"{FUNCTION}:orders", True),
+        (f"{FUNCTION}", f"{FUNCTION}", True),
+        (f"{ACCOUNT}:role/orders", f"{ASSUMED}/billing/orders", False),
+        (f"{ACCOUNT}:role/orders", f"{ASSUMED}/orders-eu/session", False),
+        (f"{ACCOUNT}:role/orders", f"{ASSUMED}/Orders/session", False),
+        (f"{ACCOUNT}:role/orders", f"{ACCOUNT}:user/orders", False),
+        (f"{ACCOUNT}:role/orders-*", "arn:aws:sts::210987654321:assumed-role/orders-eu/session", False),
+        (f"{ACCOUNT}:user/*", f"{ASSUMED}/orders/session", False),
+        (f"{FUNCTION}:orders", f"{FUNCTION}", False),
+        (f"{FUNCTION}", f"{FUNCTION}:orders", False),
+        (f"{FUNCTION}:o*", f"{FUNCTION}2:orders", False),
+        (f"{ACCOUNT}:role/*", "", False),
+        (f"{ACCOUNT}:role/*", "arn:aws:sts::123456789012:assumed-role/", False),
+    ],
+)
+def test_a_pattern_means_its_principals(pattern: str, principal: str, allowed: bool) -> None:
+    """And no other account, name, kind or alias."""
+    assert allowed == grants(pattern).allow(principal, ORDERS)
+
+
+@pytest.mark.parametrize(
+    "subject", ["Orders@acme.example", " orders@acme.example", "orders@acme.example ", "other@acme.example"]
+)
+def test_subjects_are_compared_exactly(subject: str) -> None:
+    """No folding, no trimming."""
+    assert not grants(f"{ACCOUNT}:role/orders").allow(f"{ASSUMED}/orders/session", subject)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "orders",
+        '{"a": ',
+        '{"*": ["orders@acme.example"]}',
+        '{"arn:aws:iam::*:role/orders": ["orders@acme.example"]}',
+        '{"arn:aws:iam::123456789012:role/*orders": ["orders@acme.example"]}',
+        '{"arn:aws:iam::123456789012:role/*/orders": ["orders@acme.example"]}',
+        '{"arn:aws:iam::123456789012:*": ["orders@acme.example"]}',
+        '{"arn:aws:sts::123456789012:assumed-role/orders/session": ["orders@acme.example"]}',
+        '{"arn:aws:iam::123456789012:role/orders": "orders@acme.example"}',
+        '{"arn:aws:iam::123456789012:role/orders": ["*"]}',
+        '{"arn:aws:iam::123456789012:role/orders": [7]}',
+        '{"arn:aws:iam::123456789012:role/orders": ["a@b.c"], "arn:aws:iam::123456789012:role/orders": ["d@e.f"]}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_grant_is_refused(text: str) -> None:
+    """At the first use of the settings, without quoting anything."""
+    with pytest.raises(MalformedGrants) as caught:
+        parse_grants(text, is_subject=USERNAME.fullmatch)
+    assert "acme" not in str(caught.value)
+
+
+def test_nothing_is_granted_by_default() -> None:
+    """Nobody but the default user, and the allowed ones, without a grant."""
+    assert not parse_grants("", is_subject=USERNAME.fullmatch).allow(f"{ASSUMED}/orders/session", ORDERS)
+    with pytest.raises(AccessDenied):
+        authorize(ORDERS, f"{ASSUMED}/orders/session", default="", allowed=(), grants=Grants())
+    with pytest.raises(InvalidRequest):
+        authorize("", f"{ASSUMED}/orders/session", default="", allowed=(), grants=grants(f"{ACCOUNT}:role/orders"))
+
+
+@given(st.text(max_size=60))
+def test_no_other_principal_slips_through(principal: str) -> None:
+    """Whatever is reported: only the role itself, or a session of it, has the grant of a role."""
+    meant = rf"{ACCOUNT}:role/(.+/)?orders|{ASSUMED}/orders/.+"
+    assert bool(re.fullmatch(meant, principal)) == grants(f"{ACCOUNT}:role/orders").allow(principal, ORDERS)

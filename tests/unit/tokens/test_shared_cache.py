@@ -1,0 +1,202 @@
+"""The shared cache adopts what a holder of the same key sealed for the same identity, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import random
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salesforce_broker.config import Tier
+from salesforce_broker.salesforce.access_token import AccessToken
+from salesforce_broker.tokens.envelope import TokenIdentity, open_envelope
+from salesforce_broker.tokens.shared_cache import BACKOFF, LEASE_SECONDS, SharedCache
+from tests.support import builders
+from tests.support.clocks import START, ManualClock
+from tests.support.fakes import FakeParameterStore
+
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+MINE = TokenIdentity(builders.LOGIN_URL, builders.LOGIN_URL, "client", builders.USERNAME)
+
+
+class Shared:
+    """A shared cache over a fake Parameter Store."""
+
+    def __init__(self, tier: Tier = "Standard") -> None:
+        self.clock = ManualClock()
+        self.store = FakeParameterStore()
+        self.cache = SharedCache(
+            cast("Any", self.store),
+            prefix="/broker/tokens",
+            kms_key_id="",
+            tier=tier,
+            clock=self.clock.clock(),
+        )
+
+    def put(self, token: AccessToken, identity: TokenIdentity = MINE, key: bytes = KEY) -> str:
+        """Store a token; return the parameter's name."""
+        self.cache.write(identity, token, key)
+        return str(self.store.writes[-1]["Name"])
+
+
+def test_what_was_put_comes_back() -> None:
+    """All of it, optional fields too."""
+    shared = Shared()
+    token = builders.token(optional={"signature": "s"})
+    shared.put(token)
+    assert token == shared.cache.read(MINE, KEY).token
+
+
+def test_the_parameter_shows_neither_token_nor_user() -> None:
+    """A SecureString of the standard tier, named by a hash, sealed beneath KMS's encryption."""
+    shared = Shared()
+    shared.put(builders.token())
+    (write,) = shared.store.writes
+    assert ("SecureString", "Standard", True) == (write["Type"], write["Tier"], write["Overwrite"])
+    assert builders.USERNAME not in write["Name"]
+    assert builders.token().value.encode() not in base64.b64decode(write["Value"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"login_url": "https://other.my.salesforce.com"},
+        {"audience": "https://login.salesforce.com"},
+        {"client_id": "other"},
+        {"subject": builders.OTHER_USERNAME},
+        {"subject": builders.USERNAME.upper()},
+    ],
+)
+def test_an_envelope_moved_to_another_identity_is_not_adopted(other: dict[str, str]) -> None:
+    """Swapping parameters gives nobody another user's, org's or app's token."""
+    shared = Shared()
+    name = shared.put(builders.token())
+    theirs = replace(MINE, **other)
+    other_name = shared.put(builders.token(value="00D!other"), theirs)
+    assert name != other_name
+    shared.store.values[other_name] = shared.store.values[name]
+    assert shared.cache.read(theirs, KEY).token is None
+
+
+def test_an_envelope_of_another_key_is_not_adopted() -> None:
+    """Who can write the parameter but has no signing key plants nothing."""
+    shared = Shared()
+    shared.put(builders.token(), key=OTHER_KEY)
+    assert shared.cache.read(MINE, KEY).token is None
+
+
+def test_a_pause_is_bound_to_its_identity_and_purpose() -> None:
+    """A pause cannot be moved to another subject, nor a token be passed off as a pause, nor either be forged."""
+    shared = Shared()
+    token_name = shared.put(builders.token())
+    shared.cache.write_backoff(MINE, START + 300, KEY)
+    assert START + 300 == shared.cache.read(MINE, KEY).backoff_until
+    other = replace(MINE, subject=builders.OTHER_USERNAME)
+    other_name = shared.put(builders.token(), other)
+    shared.store.values[other_name + BACKOFF] = shared.store.values[token_name + BACKOFF]
+    assert 0 == shared.cache.read(other, KEY).backoff_until
+    shared.store.values[token_name + BACKOFF] = shared.store.values[token_name]
+    assert 0 == shared.cache.read(MINE, KEY).backoff_until
+    assert 0 == shared.cache.read(MINE, OTHER_KEY).backoff_until
+
+
+@pytest.mark.parametrize(("tier", "shared_sizes"), [("Standard", [100]), ("Intelligent-Tiering", [100, 5000])])
+def test_a_tier_shares_what_fits(tier: Tier, shared_sizes: list[int]) -> None:
+    """Sealed, as SSM counts: 4 KB, or 8 KB with the tier that costs."""
+    fits = []
+    for size in (100, 5000, 9000):
+        shared = Shared(tier)
+        shared.cache.write(MINE, builders.token(value="x" * size), KEY)
+        if shared.store.writes:
+            fits.append(size)
+            assert tier == shared.store.writes[0]["Tier"]
+            assert builders.token(value="x" * size) == shared.cache.read(MINE, KEY).token
+    assert shared_sizes == fits
+
+
+def test_one_environment_gets_the_lease() -> None:
+    """Until it ends, or its time is over."""
+    shared = Shared()
+    lease = shared.cache.acquire_lease(MINE)
+    assert lease is not None
+    assert shared.cache.acquire_lease(MINE) is None
+    shared.cache.release_lease(lease)
+    assert shared.cache.acquire_lease(MINE) is not None
+    shared.clock.advance(LEASE_SECONDS)
+    assert shared.cache.acquire_lease(MINE) is not None
+
+
+@pytest.mark.parametrize(("failure", "won"), [("ThrottlingException", False), ("AccessDeniedException", True), (None, True)])
+def test_a_crowd_loses_the_lease_and_a_broken_ssm_wins_it(failure: str | None, won: bool) -> None:
+    """Throttled: another has it. Broken: one login more, never an outage."""
+    shared = Shared()
+    shared.store.broken = failure
+    assert won == (shared.cache.acquire_lease(MINE) is not None)
+
+
+@pytest.mark.parametrize("instance_url", ["https://evil.example", "http://127.0.0.1:1", ""])
+def test_a_token_for_a_foreign_instance_is_not_adopted(instance_url: str) -> None:
+    """Even a well sealed one."""
+    shared = Shared()
+    shared.put(builders.token(instance_url=instance_url))
+    assert shared.cache.read(MINE, KEY).token is None
+
+
+@given(st.data())
+def test_a_tampered_envelope_is_never_adopted(data: st.DataObject) -> None:
+    """Any other bytes than those that were sealed are a miss."""
+    shared = Shared()
+    name = shared.put(builders.token())
+    raw = bytearray(base64.b64decode(shared.store.values[name]))
+    position = data.draw(st.integers(0, len(raw) - 1))
+    change: Any = data.draw(st.sampled_from(["flip", "cut", "grow"]))
+    if change == "flip":
+        raw[position] ^= data.draw(st.integers(1, 255))
+    elif change == "cut":
+        del raw[position:]
+    else:
+        raw.insert(position, data.draw(st.integers(0, 255)))
+        if base64.b64decode(shared.store.values[name]) == bytes(raw):
+            return
+    shared.store.values[name] = base64.b64encode(bytes(raw)).decode()
+    assert shared.cache.read(MINE, KEY).token is None
+
+
+def test_a_hundred_thousand_mutations_are_never_adopted() -> None:
+    """Bytes flipped, cut, doubled and swapped between two envelopes of the same key and identity's neighbours."""
+    chance = random.Random(20261123)
+    key_identity = [(KEY, MINE), (OTHER_KEY, MINE), (KEY, replace(MINE, subject=builders.OTHER_USERNAME))]
+    shared = Shared()
+    sealed = []
+    for key, identity in key_identity:
+        shared.cache.write(identity, builders.token(), key)
+        sealed.append(base64.b64decode(shared.store.writes[-1]["Value"]))
+    mine = sealed[0]
+    for _ in range(100_000):
+        other = chance.choice(sealed)
+        start, end = sorted(chance.randrange(len(mine) + 1) for _ in range(2))
+        mutated = chance.choice(
+            [
+                mine[:start] + bytes([chance.randrange(256)]) + mine[start + 1 :],
+                mine[:start] + mine[end:],
+                mine[:start] + other[start:end] + mine[end:],
+                other[:start] + mine[start:],
+                mine + mine[start:end],
+            ]
+        )
+        if mutated != mine:
+            assert open_envelope(base64.b64encode(mutated).decode(), MINE.encode(), KEY) is None
+
+
+texts = st.text(max_size=8)
+identities = st.builds(TokenIdentity, texts, texts, texts, texts)
+
+
+@given(identities, identities)
+def test_no_two_identities_share_a_name(one: TokenIdentity, other: TokenIdentity) -> None:
+    """However the parts are cut."""
+    assert (one == other) == (one.encode() == other.encode())

@@ -1,0 +1,89 @@
+"""The project for the Salesforce CLI, of a stack's values (tests/clients has the CLI itself read it)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import boto3
+import pytest
+from moto import mock_aws
+
+import salesforce_project
+from salesforce_broker.operations.rotation.app_metadata import App, package, project
+from tests.support import keys
+
+NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
+PARAMETER = "/salesforce-token-broker/stack/certificate"
+
+
+class FakeStacks:
+    """CloudFormation's answer about one stack."""
+
+    def __init__(self, outputs: dict[str, str]) -> None:
+        self._outputs = outputs
+
+    def describe_stacks(self, **_: str) -> dict[str, Any]:
+        """Describe it."""
+        outputs = [{"OutputKey": name, "OutputValue": value} for name, value in self._outputs.items()]
+        return {"Stacks": [{"Outputs": outputs}]}
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the outputs of the stack that there is."""
+    given = {"CertificateParameter": PARAMETER}
+    client = boto3.client
+    monkeypatch.setattr(
+        boto3, "client", lambda name, **rest: FakeStacks(given) if name == "cloudformation" else client(name, **rest)
+    )
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    return given
+
+
+@mock_aws
+def test_the_certificate_is_the_stacks(outputs: dict[str, str], tmp_path: Path) -> None:
+    """As it lies in SSM; the folder is a project with the app and the permission set."""
+    assert outputs
+    certificate = keys.certificate()
+    boto3.client("ssm").put_parameter(Name=PARAMETER, Value=certificate, Type="String")
+    given = ["--stack", "stack", "--contact", "admin@acme.example", "--folder", str(tmp_path)]
+    salesforce_project.main(given)
+    (settings,) = tmp_path.rglob("*.ecaGlblOauth-meta.xml")
+    found = ElementTree.parse(settings).findtext(f"{NAMESPACE}certificate")  # noqa: S314  our own
+    assert certificate.strip() == found
+    assert (tmp_path / "sfdx-project.json").exists()
+
+
+@mock_aws
+def test_what_is_missing_is_said(outputs: dict[str, str]) -> None:
+    """A key that is not made yet, and a stack that is none."""
+    with pytest.raises(SystemExit, match="action create"):
+        salesforce_project.certificate_of("stack")
+    outputs.clear()
+    with pytest.raises(SystemExit, match="no output"):
+        salesforce_project.certificate_of("stack")
+
+
+@pytest.mark.parametrize("kind", ["external", "connected"])
+def test_values_are_escaped_and_an_unknown_key_is_left_to_salesforce(kind: Any) -> None:
+    """Whatever stands in them, the files are XML; no consumer key before Salesforce has made one."""
+    app = App("Broker", kind, "", "a&b@acme.example")
+    for files in (project(app, keys.certificate()), package(app, keys.certificate())):
+        texts = [text for path, text in files.items() if not path.endswith(".json")]
+        assert [ElementTree.fromstring(text).tag for text in texts]  # noqa: S314  our own
+        assert "consumerKey" not in "".join(texts)
+    assert "<consumerKey>3MVG9.x</consumerKey>" in "".join(package(App("Broker", kind, "3MVG9.x"), "c").values())
+
+
+def test_only_pre_authorized_users_of_the_permission_set_are_admitted() -> None:
+    """And addresses count: the policy is the strict one."""
+    files = project(App("Broker", contact="a@acme.example"), keys.certificate())
+    (policy,) = [text for path, text in files.items() if "ecaOauthPlcy" in path]
+    for field, value in {
+        "permittedUsersPolicyType": "AdminApprovedPreAuthorized",
+        "commaSeparatedPermissionSet": "Broker",
+        "ipRelaxationPolicyType": "Enforce",
+    }.items():
+        assert f"<{field}>{value}</{field}>" in policy
