@@ -293,7 +293,7 @@ FUNCTION_STEPS = [
 
 @pytest.mark.parametrize(("operation", "step"), FUNCTION_STEPS)
 @pytest.mark.parametrize("handler", TOKEN_FUNCTIONS)
-def test_a_step_that_fails_at_a_door_keeps_no_other_from_being_done(
+def test_a_step_that_fails_for_one_function_keeps_no_other_from_being_done(
     operator: Operator, operation: str, step: str, handler: str
 ) -> None:
     """The other handler, what is shared, the sessions; the operator hears what is left, and of nothing else."""
@@ -339,7 +339,7 @@ def test_environments_that_are_kept_warm_are_given_up_and_restored(operator: Ope
     assert [(50, 2), (50, 2)] == [(each.reserved, each.provisioned) for each in operator.lambda_.functions.values()]
 
 
-def test_a_door_whose_warm_environments_are_still_counted_is_stopped_soon(operator: Operator) -> None:
+def test_a_function_whose_provisioned_environments_are_still_counted_is_stopped_soon(operator: Operator) -> None:
     """Lambda says that the number is invalid until it has let them go."""
     operator.lambda_.fails["put_function_concurrency", API] = iter(["InvalidParameterValueException"] * 3)
     assert operator.do("stop").stopped[API]
@@ -459,7 +459,7 @@ def broken_stream(*_: object, **__: object) -> None:
     ("operation", "step"),
     [("delete_function_concurrency", "start"), ("put_provisioned_concurrency_config", "restore provisioned concurrency of")],
 )
-def test_a_door_that_cannot_be_opened_is_told(operator: Operator, operation: str, step: str) -> None:
+def test_a_function_that_cannot_be_started_is_named(operator: Operator, operation: str, step: str) -> None:
     """The other one is."""
     operator.do("stop")
     operator.lambda_.fails[operation, API] = FOR_EVER("AccessDeniedException")
@@ -479,7 +479,9 @@ def test_how_things_stand_is_told_or_named(operator: Operator, aws_fails: Callab
     operator.lambda_.fails["get_function_concurrency", API] = FOR_EVER("AccessDeniedException")
     aws_fails("ssm.GetParametersByPath", "ThrottlingException")
     left = operator.left_of("status")
-    assert f"Not done of 'status': look at {API}: AccessDeniedException; look at the shared tokens: ThrottlingException." == left
+    assert (
+        f"Not done of 'status': look at {API}: AccessDeniedException; look at the shared tokens: ThrottlingException." == left
+    )
 
 
 def test_actions_leave_a_line_and_no_secret(operator: Operator, log: io.StringIO) -> None:
@@ -520,7 +522,7 @@ def test_an_operators_mistake_stops_nothing(account: Account, payload: object, m
         account.open("emergency_stop").lambda_handler(payload, Context())
 
 
-def test_a_defect_at_the_door_shows_nothing(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_shows_nothing(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last resort, as at the other functions."""
     monkeypatch.setattr(operations_bootstrap, "emergency_stop", broken_stream)
     with pytest.raises(BrokerError) as caught:

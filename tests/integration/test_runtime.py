@@ -89,8 +89,8 @@ def test_every_event_of_the_repository_is_answered(stack: LocalStack, name: str,
     assert 200 == answer.get("statusCode", 200)
 
 
-def test_the_invoke_door_fails_as_lambda_reports_it(stack: LocalStack) -> None:
-    """errorType is the class, errorMessage the answer; the stack trace shows the handler and no room behind it."""
+def test_the_invoke_function_fails_as_lambda_reports_it(stack: LocalStack) -> None:
+    """errorType is the class, errorMessage the answer; the stack trace shows the handler and no module behind it."""
     with pytest.raises(FunctionError) as caught:
         stack.environment("TokenFunction").invoke({"sub": "admin@acme.example"})
     assert "AccessDenied" == caught.value.type

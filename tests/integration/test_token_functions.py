@@ -19,7 +19,7 @@ from tests.support import keys
 from tests.support.events import Context, api_event, event_file
 
 
-def test_a_token_is_minted_then_held_then_shared(account: Account) -> None:
+def test_a_token_comes_from_a_login_then_memory_then_the_shared_cache(account: Account) -> None:
     """First Salesforce, then memory, then (another environment, another handler) SSM: one login in all."""
     handler = account.open("token_api")
     status, first = account.call(event_file("api-token"), handler=handler)
@@ -56,7 +56,7 @@ def test_identity_tells_who(account: Account) -> None:
 
 
 def test_identity_survives_a_killed_session(account: Account) -> None:
-    """An administrator ended the session: the broker finds out and mints another."""
+    """An administrator ended the session: the broker finds out and gets another."""
     handler = account.open("token_api")
     account.call(event_file("api-token"), handler=handler)
     account.salesforce.sessions.end()
@@ -156,7 +156,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("step", "status", "error"), list(REFUSALS.values()), ids=list(REFUSALS))
-def test_a_no_of_salesforce_is_an_answer_and_heals(account: Account, step: Any, status: int, error: str) -> None:
+def test_salesforce_error_is_mapped_and_recovers(account: Account, step: Any, status: int, error: str) -> None:
     """Each trouble has its error and status at one handler and its exception at the other; where it ends, so does the error."""
     step(account)
     answered, body = account.call(event_file("api-token"))
@@ -236,7 +236,7 @@ def test_an_empty_secret_says_what_to_put_there(account: Account) -> None:
     assert "private_key" in body["hint"]
 
 
-def test_the_invoke_door_raises_the_same_errors(account: Account) -> None:
+def test_the_invoke_function_raises_the_same_errors(account: Account) -> None:
     """The class says the kind, the text is the answer."""
     kinds: dict[type[BrokerError], dict[str, Any]] = {
         InvalidRequest: {"unknown": 1},

@@ -117,7 +117,7 @@ def test_the_deadline_is_total(start: Start, talk: Talk) -> None:
     began = time.monotonic()
     with pytest.raises(SalesforceBusy) as caught:
         post(peer.url)
-    # The drip lasts ten deadlines; half of that leaves a noisy machine its room.
+    # The drip lasts ten deadlines; half of that leaves a noisy machine its module.
     assert time.monotonic() - began < 5 * DEADLINE_SECONDS
     assert caught.value.__cause__ is None
 

@@ -1,4 +1,4 @@
-"""Fakes at the seams: what the rooms see of AWS and of Salesforce, with every call counted."""
+"""Fakes at the seams: what the modules see of AWS and of Salesforce, with every call counted."""
 
 from __future__ import annotations
 

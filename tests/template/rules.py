@@ -653,7 +653,7 @@ def alarms_can_fire(template: Template) -> None:
 
 @rule
 def alarms_watch_what_fails(template: Template) -> None:
-    """Errors per handler, throttles, logins by class and against their budget, pauses, the shared cache, p99, key, certificate."""
+    """Errors by function, throttles, logins, pauses, the shared cache, p99, key, certificate."""
     watched: set[tuple[str, str]] = set()
     for alarm in of_type(template.default, "AWS::CloudWatch::Alarm").values():
         for _, metric, dimensions in metrics_of(alarm):

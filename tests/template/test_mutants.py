@@ -193,11 +193,13 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     ),
     "a stop for other functions": (
         "an_emergency_stop_touches_only_the_token_functions",
-        statement("EmergencyStopFunctionRole", "StopAndOpenDoors", Resource={"Fn::GetAtt": ["RotateKeyFunction", "Arn"]}),
+        statement(
+            "EmergencyStopFunctionRole", "StopAndStartTokenFunctions", Resource={"Fn::GetAtt": ["RotateKeyFunction", "Arn"]}
+        ),
     ),
     "a stop that may add a layer": (
         "an_emergency_stop_touches_only_the_token_functions",
-        statement("EmergencyStopFunctionRole", "MarkDoors", Condition=None),
+        statement("EmergencyStopFunctionRole", "TouchTokenFunctions", Condition=None),
     ),
     "a function that may change itself": (
         "an_emergency_stop_touches_only_the_token_functions",
@@ -367,7 +369,7 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     ),
     "an alarm of a metric that nobody writes": (
         "alarms_can_fire",
-        replace("LoginsPaused", "LatchOpen", under="LoginsPausedAlarm"),
+        replace("LoginsPaused", "CircuitClosed", under="LoginsPausedAlarm"),
     ),
     "an alarm of an API of another name": ("alarms_can_fire", put(f"{API} Name", "broker")),
     "an alarm without one of its functions": ("alarms_can_fire", replace("FILL(invoke, 0)", "0", under="LoginBudgetAlarm")),

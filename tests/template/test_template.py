@@ -96,14 +96,14 @@ def test_the_example_may_invoke_the_broker_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", list(FUNCTIONS))
-def test_each_function_is_a_door_that_exists(name: str) -> None:
+def test_each_function_has_a_handler(name: str) -> None:
     """Its folder has the handler, and a makefile with its target."""
     folder = ROOT / FUNCTIONS[name]["Properties"]["CodeUri"]
     assert "def lambda_handler(" in (folder / "handler.py").read_text()
     assert f"build-{name}:" in (folder / "Makefile").read_text()
 
 
-def test_routes_of_the_template_and_of_the_door_are_the_same() -> None:
+def test_routes_of_the_template_and_of_the_handler_are_the_same() -> None:
     """A route that only one of them knows would answer 403 or 404."""
     assert set(request.ROUTES) == template.routes(TEMPLATE)
 

@@ -1,1 +1,1 @@
-"""Tests without sockets: one room, or the order of the rooms over fakes at the transport seam."""
+"""Tests without sockets: one module, or the order of the modules over fakes at the transport seam."""

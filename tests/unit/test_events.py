@@ -40,7 +40,7 @@ def test_a_refusal_pauses_and_a_success_goes_on(stage: Stage, salesforce: Script
     broker = stage.environment(salesforce(REFUSED, REFUSED, REFUSED, TOKEN))
     for _ in range(3):
         fail(broker)
-        fail(broker)  # answered by the latch
+        fail(broker)  # answered by the circuit breaker
         stage.clock.advance(901)
     assert [("Logins Paused", builders.USERNAME)] == said(stage)
     broker.answer(builders.request())
@@ -92,7 +92,7 @@ def test_each_subject_is_paused_for_itself(stage: Stage, salesforce: Script) -> 
     assert [("Logins Paused", builders.USERNAME), ("Logins Paused", builders.OTHER_USERNAME)] == said(stage)
 
 
-def test_who_heeds_another_environment_is_silent(stage: Stage, salesforce: Script) -> None:
+def test_an_environment_that_respects_anothers_backoff_is_silent(stage: Stage, salesforce: Script) -> None:
     """A fleet of a hundred says it once; nor does a follower say that logins go on."""
     limited = LoginRateExceeded("too often", retry_after=300)
     fail(stage.environment(salesforce(limited)))

@@ -50,7 +50,8 @@ def test_a_handler_is_short(path: Path) -> None:
 
 def test_the_token_functions_load_nothing_of_operations() -> None:
     """Loading costs cold start, and what is not loaded cannot be reached; import-linter covers what is imported lazily."""
-    script = "import sys, salesforce_broker.bootstrap, salesforce_broker.api.request, salesforce_broker.api.response; print(*sys.modules)"
+    modules = "salesforce_broker.bootstrap, salesforce_broker.api.request, salesforce_broker.api.response"
+    script = f"import sys, {modules}; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=os.environ | PATHS)
     loaded = ended.stdout.split()
     assert "salesforce_broker.tokens.service" in loaded

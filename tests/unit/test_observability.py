@@ -42,7 +42,7 @@ def test_a_defect_is_logged_by_place_and_not_by_message(log: io.StringIO) -> Non
     assert "test_observability.py" in log.getvalue()
 
 
-def test_a_metric_says_which_door_of_which_stack(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_metric_says_which_function_of_which_stack(capsys: pytest.CaptureFixture[str]) -> None:
     """Two dimensions, both bounded, before and after a flush."""
     observability.metrics.flush_metrics()  # of what other tests counted
     capsys.readouterr()
@@ -71,10 +71,10 @@ def test_a_callers_own_fault_is_counted_as_such(monkeypatch: pytest.MonkeyPatch,
     assert own == names.count("CallerFault")
 
 
-def test_there_is_a_metric_for_every_name_that_the_rooms_make() -> None:
+def test_there_is_a_metric_for_every_name_that_the_modules_make() -> None:
     """One that is not in the list cannot be counted."""
     assert {f"TokenIssued.{source.value}" for source in Source} <= observability.METRICS
     assert {f"Key.{action.value}" for action in KeyAction} <= observability.METRICS
     assert {f"Error.{code}" for code in HTTP_STATUS} <= observability.METRICS
     with pytest.raises(AssertionError):
-        observability.count("LatchOpen")
+        observability.count("CircuitClosed")

@@ -144,7 +144,7 @@ def test_an_empty_payload_asks_for_the_default(payload: object) -> None:
     assert (Action.TOKEN, None) == (asked.action, asked.subject)
 
 
-def test_the_invoke_door_takes_an_action() -> None:
+def test_the_invoke_function_takes_an_action() -> None:
     """identity instead of token."""
     assert Action.IDENTITY == request.from_invoke({"action": "identity"}, Context()).action
 

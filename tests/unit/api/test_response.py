@@ -89,7 +89,7 @@ def test_retry_after_is_a_header_too() -> None:
     assert ("300", 300) == (answer["headers"]["Retry-After"], json.loads(answer["body"])["retry_after"])
 
 
-def test_an_error_of_the_invoke_door_is_an_exception_with_the_answer_as_text() -> None:
+def test_an_error_of_the_invoke_function_is_an_exception_with_the_answer_as_text() -> None:
     """errorType is the class, errorMessage the JSON; no traceback goes to the caller."""
     try:
         raise AppRefused("what happened", hint="what to do")

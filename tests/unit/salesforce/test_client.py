@@ -20,17 +20,17 @@ from tests.support.fakes import FakeTransport
 HTML = b"<!DOCTYPE html><html>Down for maintenance</html>"
 
 
-def salesforce(*answers: Reply) -> tuple[Salesforce, FakeTransport]:
+def salesforce(*answers: Reply) -> tuple[SalesforceClient, FakeTransport]:
     """Return Salesforce with these answers, the last one to everything else."""
     transport = FakeTransport(*answers)
     clock = ManualClock().clock()
-    room = SalesforceClient(
+    client = SalesforceClient(
         cast("Any", transport),
         login_url=builders.LOGIN_URL,
         token_lifetime_seconds=900,
         clock=clock,
     )
-    return room, transport
+    return client, transport
 
 
 def exchange(answer: Reply) -> AccessToken:
@@ -50,8 +50,8 @@ def test_a_whole_answer_becomes_a_token() -> None:
 
 def test_the_assertion_goes_to_the_login_url() -> None:
     """To the one token endpoint, whatever the audience is."""
-    room, transport = salesforce(reply(builders.answer()))
-    room.exchange("assertion", ManualClock().clock().deadline(10))
+    client, transport = salesforce(reply(builders.answer()))
+    client.exchange("assertion", ManualClock().clock().deadline(10))
     assert [f"{builders.LOGIN_URL}/services/oauth2/token"] == transport.urls
 
 
@@ -197,8 +197,8 @@ BAD_TOKEN = reply(b"Bad_OAuth_Token", status=403)
 )
 def test_a_token_that_is_over_is_revoked(answers: list[Reply]) -> None:
     """By this or before; the endpoint needs no client authentication, and gets the token in a form."""
-    room, transport = salesforce(*answers)
-    room.revoke(builders.token(), ManualClock().clock().deadline(10))
+    client, transport = salesforce(*answers)
+    client.revoke(builders.token(), ManualClock().clock().deadline(10))
     assert f"{builders.LOGIN_URL}/services/oauth2/revoke" == transport.urls[0]
     assert [{"token": "00D000000000001!first"}] == transport.forms
 
@@ -219,6 +219,6 @@ def test_a_token_that_is_over_is_revoked(answers: list[Reply]) -> None:
 )
 def test_a_token_that_may_live_is_not_revoked(answers: list[Reply], kind: type[SalesforceError]) -> None:
     """Of what cannot be revoked, or is said not to be, Salesforce itself is asked whether it lives."""
-    room, _ = salesforce(*answers)
+    client, _ = salesforce(*answers)
     with pytest.raises(kind):
-        room.revoke(builders.token(), ManualClock().clock().deadline(10))
+        client.revoke(builders.token(), ManualClock().clock().deadline(10))

@@ -1,4 +1,4 @@
-"""The life of a token: renewed in time, minted once, believed only while true. Each figure of docs/token-life.md."""
+"""The life of a token: renewed in time, logged in once, used only while valid. Each figure of docs/token-life.md."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fails(broker: TokenService, kind: type[SalesforceError], times: int = 1) -> 
     return retry_after
 
 
-# -- One mint for all ------------------------------------------------------------------------------------------------------
+# -- One login for all - ------------------------------------------------------------------------------------------------------
 
 
 def test_fifty_cold_threads_make_one_exchange(stage: Stage, salesforce: Script) -> None:
@@ -134,7 +134,7 @@ def test_another_environments_rotation_is_adopted(stage: Stage, salesforce: Scri
 
 
 def test_the_same_token_again_is_asked_whether_it_lives_and_then_suppressed(stage: Stage, salesforce: Script) -> None:
-    """Salesforce hands out the same token while the session lives: one mint for a report, then none for a while."""
+    """Salesforce hands out the same token while the session lives: one login for a report, then none for a while."""
     transport = salesforce(A, A, ALIVE)
     broker = stage.environment(transport)
     refused = issue(broker).token.fingerprint
@@ -198,7 +198,7 @@ def test_a_fresh_environment_knows_the_token_from_the_shared_cache(stage: Stage,
     assert [A] == transport.bearers
 
 
-# -- Latches ---------------------------------------------------------------------------------------------------------------
+# -- Circuit breaker ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_five_calls_with_a_wrong_setup_make_one_post(
     assert 1 == len(transport.assertions)
 
 
-def test_a_latch_grows_to_a_quarter_of_an_hour(stage: Stage, salesforce: Script) -> None:
+def test_the_circuit_stays_open_for_a_quarter_of_an_hour_at_most(stage: Stage, salesforce: Script) -> None:
     """30 s, doubling; one post each time that it opens."""
     transport = salesforce(refusal("invalid_client"))
     broker = stage.environment(transport)
@@ -234,7 +234,7 @@ def test_a_latch_grows_to_a_quarter_of_an_hour(stage: Stage, salesforce: Script)
     assert 8 == len(transport.assertions)
 
 
-def test_a_latch_opens_when_the_secret_is_rotated(stage: Stage, salesforce: Script) -> None:
+def test_the_circuit_closes_when_the_secret_is_rotated(stage: Stage, salesforce: Script) -> None:
     """It is bound to the version that failed; a quarter of an hour's is gone within the five minutes of a recheck."""
     transport = salesforce(*[refusal("invalid_grant", "invalid assertion")] * 6, A)
     broker = stage.environment(transport)
@@ -248,22 +248,22 @@ def test_a_latch_opens_when_the_secret_is_rotated(stage: Stage, salesforce: Scri
     assert A == issue(broker).token.value
 
 
-def test_a_latch_does_not_last_longer_for_a_clock_that_is_set_back(stage: Stage, salesforce: Script) -> None:
-    """By a day: the latch opens instead of staying for a day."""
+def test_the_circuit_does_not_stay_open_longer_when_the_clock_is_set_back(stage: Stage, salesforce: Script) -> None:
+    """By a day: the circuit breaker opens instead of staying for a day."""
     broker = stage.environment(salesforce(refusal("invalid_client"), A))
     fails(broker, AppRefused, times=2)
     stage.clock.wall -= 86_400
     assert A == issue(broker).token.value
 
 
-def test_a_latch_is_one_subjects(stage: Stage, salesforce: Script) -> None:
+def test_a_circuit_breaker_belongs_to_one_subject(stage: Stage, salesforce: Script) -> None:
     """A locked user is no reason to refuse another."""
     broker = stage.environment(salesforce(refusal("invalid_grant", "user is locked"), A))
     fails(broker, UserRefused)
     assert A == issue(broker, builders.request(subject=builders.OTHER_USERNAME)).token.value
 
 
-def test_a_success_opens_a_latch_for_good(stage: Stage, salesforce: Script) -> None:
+def test_a_success_closes_the_circuit(stage: Stage, salesforce: Script) -> None:
     """The next failure starts at 30 s again."""
     broker = stage.environment(salesforce(refusal("invalid_client"), A, refusal("invalid_client")))
     fails(broker, AppRefused)
@@ -296,7 +296,7 @@ def test_a_blip_heals_with_the_next_request(stage: Stage, salesforce: Script) ->
 
 
 def test_a_day_of_outage_costs_under_sixty_logins_an_hour(stage: Stage, salesforce: Script) -> None:
-    """With a request every second; without a latch each would post three times."""
+    """With a request every second; without a circuit breaker each would post three times."""
     transport = salesforce(DOWN)
     broker = stage.environment(transport)
     posts_by_hour = []
@@ -310,7 +310,7 @@ def test_a_day_of_outage_costs_under_sixty_logins_an_hour(stage: Stage, salesfor
     assert max(posts_by_hour) <= 60
 
 
-def test_an_unreadable_secret_is_never_latched(stage: Stage, salesforce: Script) -> None:
+def test_an_unreadable_secret_is_never_remembered(stage: Stage, salesforce: Script) -> None:
     """What AWS refuses is asked for again by the next request."""
     broker = stage.environment(salesforce(A))
     stage.secrets.fails_with = "ThrottlingException"
@@ -343,7 +343,7 @@ def test_min_ttl_beyond_the_lifetime_makes_no_exchange_in_five_calls(stage: Stag
 
 
 def test_min_ttl_that_a_short_lived_token_cannot_have_does_not_loop(stage: Stage, salesforce: Script) -> None:
-    """Salesforce's tokens live shorter than the settings say: one mint, then a refusal without one."""
+    """Salesforce's tokens live shorter than the settings say: one login, then a refusal without one."""
     transport = salesforce(*(reply(builders.answer(access_token=each, expires_in=120)) for each in (A, B, C)))
     broker = stage.environment(transport)
     for _ in range(5):
@@ -367,7 +367,7 @@ def test_an_environment_without_the_lease_goes_on_with_what_lives(stage: Stage, 
 
 
 def test_an_environment_without_the_lease_waits_for_the_token(stage: Stage, salesforce: Script) -> None:
-    """Empty here, being minted there: found at a look, without an exchange."""
+    """Empty here, being logged in there: found at a look, without an exchange."""
     issue(stage.environment(salesforce(A)))
     (name, value) = next(iter(stage.parameters.values.items()))
     stage.parameters.values = {f"{name}.lease.{int(stage.clock.wall // 10)}": "taken"}

@@ -192,7 +192,7 @@ class LifeOfABroker(RuleBasedStateMachine):
 
     @rule()
     def heal(self) -> None:
-        """I7: with every trouble gone, and what was told about waiting heeded, everybody gets a token."""
+        """I7: with every trouble gone, and what was said about waiting respected, everybody gets a token."""
         self.salesforce.down = self.salesforce.refuses_key = self.stage.parameters.broken = False
         self.salesforce.locked.clear()
         self.stage.clock.advance(CONFIG_SECONDS[1])

@@ -1,4 +1,4 @@
-"""The order of the rooms: what is asked for where, and how often."""
+"""The order of the modules: what is asked for where, and how often."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def issue(broker: TokenService, request: TokenRequest | None = None) -> IssuedTo
 
 
 def test_a_miss_costs_one_exchange_one_read_and_one_write(stage: Stage, salesforce: Script) -> None:
-    """The first request mints, reads the shared cache once and writes it once; its lease is gone."""
+    """The first request logs in, reads the shared cache once and writes it once; its lease is gone."""
     transport = salesforce(A)
     issued = issue(stage.environment(transport))
     assert (A, Source.SALESFORCE) == (issued.token.value, issued.source)
@@ -317,7 +317,7 @@ def test_while_rotating_the_other_version_is_tried_once_and_remembered(
 
 
 def test_a_rotation_is_noticed_within_minutes(stage: Stage, salesforce: Script) -> None:
-    """The secret is looked at again before a mint, at most every few minutes."""
+    """The secret is looked at again before a login, at most every few minutes."""
     broker = stage.environment(salesforce(A, B, A))
     issue(broker)
     stage.secrets.text, stage.secrets.version_id = keys.secret("next"), "v2"
@@ -366,7 +366,7 @@ def test_identity_tells_whose_token_it_is(stage: Stage, salesforce: Script) -> N
 
 
 def test_identity_renews_a_token_that_died_at_salesforce(stage: Stage, salesforce: Script) -> None:
-    """403 Bad_OAuth_Token on a token that the broker held costs one mint and one more call."""
+    """403 Bad_OAuth_Token on a token that the broker held costs one login and one more call."""
     dead = reply(b"Bad_OAuth_Token", status=403)
     transport = salesforce(A, dead, dead, B, reply({"username": "u"}))
     stage.environment(transport).answer(builders.request(action=Action.IDENTITY))
@@ -396,7 +396,7 @@ def test_no_time_left_is_an_answer(stage: Stage, salesforce: Script) -> None:
     assert 1 == len(transport.assertions)
 
 
-def test_threads_that_find_nothing_wait_for_one_mint(stage: Stage, salesforce: Script) -> None:
+def test_threads_that_find_nothing_wait_for_one_login(stage: Stage, salesforce: Script) -> None:
     """Fifty cold threads make one exchange."""
     transport = salesforce(A)
     broker = stage.environment(transport)
