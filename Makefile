@@ -67,7 +67,7 @@ test: venv ## Run every test that needs neither Docker nor other packages
 test-clients: venv $(CLIENTS)/.installed ## Try the local Salesforce with clients that nobody here wrote (installs them into .build)
 	$(BIN)/python -m pytest tests/clients
 
-$(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json layers/client/pyproject.toml $(wildcard layers/client/salesforce_broker_client/*.py)
+$(CLIENTS)/.installed: requirements/clients.txt tests/clients/package.json layers/client/pyproject.toml $(shell find layers/client/salesforce_broker_client -name '*.py')
 	@echo 'Installing clients into $(CLIENTS) (a minute or two, once) ...'
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CLIENTS)/python
 	@$(BIN)/uv pip install --quiet --python $(CLIENTS)/python/bin/python --require-hashes -r requirements/clients.txt

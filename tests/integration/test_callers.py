@@ -43,6 +43,25 @@ LIMITS = "/services/data/v65.0/limits"
 QUERY = "SELECT Name FROM Organization"
 
 
+MY_DOMAIN = "https://acme.my.salesforce.com"
+
+
+class ToLoopback(requests.adapters.HTTPAdapter):
+    """Sends what is for a My Domain to the local Salesforce: simple-salesforce makes https of every address."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request to where it belongs here; it is the caller's as it was."""
+        local = request.copy()
+        local.url = str(request.url).replace(MY_DOMAIN, self._url, 1)
+        answer: requests.Response = super().send(local, *args, **kwargs)
+        answer.request, answer.connection = request, self
+        return answer
+
+
 class Callers:
     """The broker's function behind Lambda's Invoke API, and what it takes to call it."""
 
@@ -55,6 +74,13 @@ class Callers:
     def broker(self, **given: Any) -> Broker:
         """Return a client that invokes."""
         return Broker("TokenFunction", **given)
+
+    def at_my_domain(self) -> Broker:
+        """Return a client that invokes, and whose tokens are for a My Domain, as in Salesforce."""
+        broker = self.broker()
+        call = broker._transport.call  # noqa: SLF001  every call of the broker goes through here
+        broker._transport.call = lambda *given: call(*given) | {"instance_url": MY_DOMAIN}  # type: ignore[method-assign]  # noqa: SLF001
+        return broker
 
     @property
     def asked(self) -> int:
@@ -139,13 +165,13 @@ def test_two_hundred_requests_over_thirty_threads_survive_four_kills(callers: Ca
     broker = callers.broker() if way == "invoke" else Broker(url=callers.stack.gateway().url, region="eu-central-1")
     kills = Kills(callers, broker)
     calls: list[str] = []
-    ask = broker._way.call  # noqa: SLF001  every call of the broker goes through here
+    ask = broker._transport.call  # noqa: SLF001  every call of the broker goes through here
 
     def counted(action: str, fields: dict[str, Any], seconds: float) -> dict[str, Any]:
         calls.append(action)
         return ask(action, fields, seconds)
 
-    broker._way.call = counted  # type: ignore[method-assign]  # noqa: SLF001
+    broker._transport.call = counted  # type: ignore[method-assign]  # noqa: SLF001
     broker.token()
     with ThreadPoolExecutor(30) as pool:
         assert [200] * 200 == list(pool.map(kills.get, range(200)))
@@ -181,7 +207,8 @@ def hang_up(*_: object) -> object:
 
 def test_simple_salesforce_renews_itself(callers: Callers) -> None:
     """A ready client: query, create, read; a killed session costs one call of the broker."""
-    client = callers.broker().simple_salesforce()
+    client = callers.at_my_domain().simple_salesforce()
+    client.session.mount("https://", ToLoopback(callers.salesforce.url))
     assert "Acme" == client.query(QUERY)["records"][0]["Name"]
     account: Any = client.Account.create({"Name": "Made by simple-salesforce"})  # type: ignore[operator]
     callers.salesforce.sessions.end()
@@ -193,7 +220,7 @@ def test_aiosalesforce_renews_itself(callers: Callers) -> None:
     """By the Auth class that its documentation suggests."""
 
     class ToLoopback(httpx.AsyncHTTPTransport):
-        """It knows only My Domains."""
+        """It accepts nothing but My Domains."""
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             to = httpx.URL(callers.salesforce.url)
@@ -202,7 +229,7 @@ def test_aiosalesforce_renews_itself(callers: Callers) -> None:
 
     async def use() -> list[str]:
         async with httpx.AsyncClient(transport=ToLoopback()) as http:
-            client = AioSalesforce(http, "https://acme.my.salesforce.com", BrokerAuth(callers.broker()))
+            client = AioSalesforce(http, MY_DOMAIN, BrokerAuth(callers.at_my_domain()))
             account = await client.sobject.create("Account", {"Name": "Made by aiosalesforce"})
             callers.salesforce.sessions.end()
             read = await client.sobject.get("Account", account)
@@ -299,7 +326,7 @@ def test_the_brokers_no_arrives_with_its_hint(callers: Callers) -> None:
 
 def test_a_request_over_https_is_signed(callers: Callers) -> None:
     """With Signature Version 4, for execute-api, in the region of the host's name or of the session."""
-    way: Any = Broker(url="https://abc.execute-api.eu-west-1.amazonaws.com/v1")._way  # noqa: SLF001  what is sent
+    way: Any = Broker(url="https://abc.execute-api.eu-west-1.amazonaws.com/v1")._transport  # noqa: SLF001  what is sent
     headers = way._signed("POST", "https://abc.execute-api.eu-west-1.amazonaws.com/v1/token", b"{}")  # noqa: SLF001
     assert re.match(r"AWS4-HMAC-SHA256 Credential=\S+/eu-west-1/execute-api/aws4_request, ", headers["Authorization"])
     other = way._signed("POST", "https://broker.example/token", b"{}")  # noqa: SLF001

@@ -32,9 +32,9 @@ from salesforce_broker_client.errors import (
 from salesforce_broker_client.token import Token
 
 if TYPE_CHECKING:
-    from salesforce_broker_client.aio import BrokerAuth
-    from salesforce_broker_client.httpx_auth import SalesforceHttpxAuth
-    from salesforce_broker_client.requests_auth import SalesforceAuth, SalesforceSession
+    from salesforce_broker_client.adapters.aiosalesforce import BrokerAuth
+    from salesforce_broker_client.adapters.httpx import SalesforceHttpxAuth
+    from salesforce_broker_client.adapters.requests import SalesforceAuth, SalesforceSession
 
 __version__ = "0.1.0"
 
@@ -60,15 +60,15 @@ __all__ = [
     "Token",
 ]
 
-_EXTRAS = {
-    "BrokerAuth": "aio",
-    "SalesforceAuth": "requests_auth",
-    "SalesforceHttpxAuth": "httpx_auth",
-    "SalesforceSession": "requests_auth",
+_ADAPTERS = {
+    "BrokerAuth": "aiosalesforce",
+    "SalesforceAuth": "requests",
+    "SalesforceHttpxAuth": "httpx",
+    "SalesforceSession": "requests",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _EXTRAS:
+    if name not in _ADAPTERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_EXTRAS[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.adapters.{_ADAPTERS[name]}"), name)

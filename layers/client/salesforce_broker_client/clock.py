@@ -1,7 +1,4 @@
-"""What time it is, by two clocks: Lambda freezes the monotonic one, NTP moves the other.
-
-Owns nothing but reading them, so that tests can move them. Does not decide what is too old (see `cache` and `connections`).
-"""
+"""Wall and monotonic clock: Lambda freezes the monotonic one, NTP moves the other."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Every way in which a token is not to be had, as one tree: the broker's own answers, and those of the way to it.
-
-Owns which code is which class. Does not know of HTTP or Lambda (see `https` and `invoke`).
+"""Every error of this client, as one tree: the broker's own answers, and failures of the call to it.
 
     BrokerError
     |-- InvalidRequest          "invalid_request", "not_found": this client and the broker do not fit

@@ -1,7 +1,4 @@
-"""A token as the broker hands it out.
-
-Owns what an answer must have to be believed. Does not know how long it is kept (see `cache`).
-"""
+"""A token as the broker hands it out, and what an answer must contain to be accepted."""
 
 from __future__ import annotations
 

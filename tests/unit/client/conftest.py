@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from salesforce_broker_client import Broker
 from tests.support.clocks import ManualClock
 
 NOW = 1_800_000_000
+DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
 
 
 def answer(token: str = "00D!first", **changes: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, No
 
 import salesforce_broker_client as client
 from salesforce_broker.api.response import HTTP_STATUS
-from salesforce_broker_client import BrokerError, errors, https
+from salesforce_broker_client import BrokerError, errors
+from salesforce_broker_client.transports import https
 from tests.unit.client.conftest import Start, answer, client_error, raised
 
 URL = "https://lambda.example"

@@ -44,3 +44,23 @@ def test_there_is_nothing_else() -> None:
     """A typing mistake is an AttributeError."""
     with pytest.raises(subprocess.CalledProcessError):
         loaded("import salesforce_broker_client as c; c.Brokr")
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "extra"),
+    [
+        ("SalesforceAuth", "requests", "requests"),
+        ("SalesforceHttpxAuth", "httpx", "httpx"),
+        ("SalesforceHttpxAuth", "anyio", "httpx"),
+        ("BrokerAuth", "aiosalesforce", "aiosalesforce"),
+        ("Broker('f').session()", "requests", "requests"),
+        ("adapters.simple_salesforce", "simple_salesforce", "simple-salesforce"),
+    ],
+)
+def test_a_missing_extra_is_named(name: str, missing: str, extra: str) -> None:
+    """As an ImportError with the command that installs it."""
+    imported = f"importlib.import_module('salesforce_broker_client.{name}')" if "adapters" in name else f"c.{name}"
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        loaded(f"sys.modules[{missing!r}] = None; import importlib, salesforce_broker_client as c; {imported}")
+    assert f"ImportError: {missing} is not installed." in caught.value.stderr
+    assert f"pip install 'salesforce-broker-client[{extra}]'" in caught.value.stderr

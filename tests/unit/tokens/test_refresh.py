@@ -198,7 +198,7 @@ def test_a_fresh_environment_knows_the_token_from_the_shared_cache(stage: Stage,
     assert [A] == transport.bearers
 
 
-# -- Circuit breaker ---------------------------------------------------------------------------------------------------------------
+# -- Circuit breaker ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

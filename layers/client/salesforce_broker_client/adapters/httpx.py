@@ -1,21 +1,18 @@
-"""Tokens for `httpx`, sync and async.
-
-Owns sending a request once more. Does not decide which answers call for that (see `refusal`).
-"""
+"""Tokens for `httpx`, sync and async."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import TYPE_CHECKING
 
-import httpx
-
-from salesforce_broker_client.asynchronous import token_of
-from salesforce_broker_client.refusal import SUSPECT, origin_differs, token_is_over
+from salesforce_broker_client.adapters._extras import needs_extra
 from salesforce_broker_client.token import Token
+from salesforce_broker_client.token_expiry import SUSPECT, origin_differs, token_is_over
+from salesforce_broker_client.token_source import TokenSource
 
-if TYPE_CHECKING:
-    from salesforce_broker_client.broker import Broker
+with needs_extra("httpx", "httpx", "anyio"):
+    import httpx
+
+    from salesforce_broker_client._async import token_of
 
 
 class SalesforceHttpxAuth(httpx.Auth):
@@ -25,7 +22,7 @@ class SalesforceHttpxAuth(httpx.Auth):
     httpx cannot rewind. Async callers ask the broker in a thread of anyio's.
     """
 
-    def __init__(self, broker: Broker, sub: str | None = None) -> None:
+    def __init__(self, broker: TokenSource, sub: str | None = None) -> None:
         self._broker = broker
         self._sub = sub
 

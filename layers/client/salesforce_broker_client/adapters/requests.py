@@ -1,20 +1,17 @@
-"""Tokens for `requests`: an AuthBase that renews them, and a Session of an instance.
-
-Owns sending a request once more. Does not decide which answers call for that (see `refusal`).
-"""
+"""Tokens for `requests`: an AuthBase that renews them, and a Session of an instance."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import requests
-
-from salesforce_broker_client.refusal import SUSPECT, origin_differs, token_is_over
+from salesforce_broker_client.adapters._extras import needs_extra
 from salesforce_broker_client.token import Token
+from salesforce_broker_client.token_expiry import SUSPECT, origin_differs, token_is_over
+from salesforce_broker_client.token_source import TokenSource
 
-if TYPE_CHECKING:
-    from salesforce_broker_client.broker import Broker
+with needs_extra("requests", "requests"):
+    import requests
 
 BULK_1_HEADER = "X-SFDC-Session"
 """In which Bulk API 1.0 takes the token; simple-salesforce's `bulk` puts there the one that it began with."""
@@ -27,7 +24,7 @@ class SalesforceAuth(requests.auth.AuthBase):
     that cannot be rewound.
     """
 
-    def __init__(self, broker: Broker, sub: str | None = None) -> None:
+    def __init__(self, broker: TokenSource, sub: str | None = None) -> None:
         self._broker = broker
         self._sub = sub
 
@@ -81,14 +78,14 @@ def _position(body: Any) -> int | None:
 class SalesforceSession(requests.Session):
     """`session.get("/services/data/v65.0/limits")`: paths are below the instance URL, tokens renew themselves."""
 
-    def __init__(self, broker: Broker, sub: str | None = None) -> None:
+    def __init__(self, broker: TokenSource, sub: str | None = None) -> None:
         super().__init__()
         self._broker = broker
         self._sub = sub
         self.auth = SalesforceAuth(broker, sub)
 
-    def request(self, method: str, url: str, *args: Any, **given: Any) -> requests.Response:  # type: ignore[override]
+    def request(self, method: str, url: str, *args: Any, **arguments: Any) -> requests.Response:  # type: ignore[override]
         """Send a request to a path, or to a URL below the instance URL."""
         if url.startswith("/"):
             url = self._broker.token(self._sub).instance_url + url
-        return super().request(method, url, *args, **given)
+        return super().request(method, url, *args, **arguments)

@@ -1,21 +1,14 @@
-"""Asking the broker without keeping an event loop waiting.
-
-Owns which calls need a thread: the few that memory does not answer. Does not ask by itself (see `broker`).
-"""
+"""Ask the broker without blocking an event loop: from memory at once, else in a worker thread."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from salesforce_broker_client.token import Token
-
-if TYPE_CHECKING:
-    from salesforce_broker_client.broker import Broker
+from salesforce_broker_client.token_source import TokenSource
 
 
-async def token_of(broker: Broker, sub: str | None, rejected: Token | None = None) -> Token:
+async def token_of(broker: TokenSource, sub: str | None, rejected: Token | None = None) -> Token:
     """Return a token for the user, from memory at once or from the broker by a thread of anyio's; BrokerError."""
     held = broker.held(sub)
     if held and not (rejected and held.fingerprint == rejected.fingerprint):

@@ -1,7 +1,4 @@
-"""The way to the broker by Lambda invoke.
-
-Owns the call and what its failures mean. Does not keep anything (see `broker`).
-"""
+"""Call the broker by Lambda invoke."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from typing import Any
 
 from salesforce_broker_client import errors
 from salesforce_broker_client.clock import Clock
-from salesforce_broker_client.connections import ConnectionLost, Connections
+from salesforce_broker_client.transports.connections import ConnectionLost, Connections
 
 CONNECT_SECONDS = 2.0
 """At most, of a call's time."""
 
-SHORTEST_SECONDS, FORGIVEN_SECONDS = 0.2, 0.01
+MIN_SECONDS, ROUNDING_SECONDS = 0.2, 0.01
 
-MOST_CLIENTS = 4
+MAX_CLIENTS = 4
 """Kept, those used last: a Lambda that gives what its context leaves has another deadline each time, and would keep many."""
 
 THROTTLED = {"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException", "ConcurrentInvocationLimitExceeded"}
@@ -40,7 +37,7 @@ HINTS = {
 PERMISSION = "The caller needs lambda:InvokeFunction on the broker's function (stack output TokenFunctionArn)."
 
 
-class ByInvoke:
+class LambdaTransport:
     """Calls a function by its name, ARN or alias, with the caller's own AWS credentials."""
 
     def __init__(self, function_name: str, *, session: Any = None, region: str | None = None, clock: Clock) -> None:
@@ -95,7 +92,7 @@ class ByInvoke:
         from botocore.config import Config  # noqa: PLC0415
 
         # Half seconds, so that not every deadline makes a client; what has passed since the call began is forgiven.
-        seconds = max(math.floor((seconds + FORGIVEN_SECONDS) * 2) / 2, SHORTEST_SECONDS)
+        seconds = max(math.floor((seconds + ROUNDING_SECONDS) * 2) / 2, MIN_SECONDS)
         with self._making:
             client = self._clients.pop(seconds, None)
             if client is None:
@@ -103,7 +100,7 @@ class ByInvoke:
                 config = Config(connect_timeout=connect, read_timeout=seconds - connect, retries={"total_max_attempts": 1})
                 client = (self._session or boto3).client("lambda", region_name=self._region, config=config)
             self._clients[seconds] = client
-            while len(self._clients) > MOST_CLIENTS:
+            while len(self._clients) > MAX_CLIENTS:
                 del self._clients[next(iter(self._clients))]
             return client
 

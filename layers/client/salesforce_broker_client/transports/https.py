@@ -1,7 +1,4 @@
-"""The way to the broker by HTTPS, signed by AWS Signature Version 4.
-
-Owns the request and what its statuses mean. Does not keep anything (see `broker`).
-"""
+"""Call the broker by HTTPS, signed with AWS Signature Version 4."""
 
 from __future__ import annotations
 
@@ -13,16 +10,16 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from salesforce_broker_client import errors
 from salesforce_broker_client.clock import Clock
-from salesforce_broker_client.connections import ConnectionLost, Connections
+from salesforce_broker_client.transports.connections import ConnectionLost, Connections
 
-LONGEST_ANSWER_BYTES = 65536
+MAX_ANSWER_BYTES = 65536
 """Of a broker, which takes no more from Salesforce."""
 
 CONNECT_SECONDS = 2.0
 """At most, of a call's time."""
 
 
-class ByHttps:
+class HttpsTransport:
     """Calls an API by its URL (stack output ApiUrl), with the caller's own AWS credentials."""
 
     def __init__(self, url: str, *, session: Any = None, region: str | None = None, clock: Clock) -> None:
@@ -63,7 +60,7 @@ class ByHttps:
                 method, url, body=body, headers=headers, timeout=timeout, redirect=False, preload_content=False
             )
             try:
-                return answer.status, answer.read(LONGEST_ANSWER_BYTES, decode_content=False)
+                return answer.status, answer.read(MAX_ANSWER_BYTES, decode_content=False)
             finally:
                 # What is left unread would be the next answer's beginning. A connection whose answer was read is kept anyway.
                 answer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from salesforce_broker_client.refusal import origin_differs, token_is_over
+from salesforce_broker_client.token_expiry import origin_differs, token_is_over
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""Tokens of this process, by user.
-
-Owns for how long one is used, by two clocks. Does not fetch any (see `broker`).
-"""
+"""Tokens in the memory of this process, by user, and how long each is used."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ EARLIEST_RENEWAL, LATEST_RENEWAL = 0.6, 0.9
 MARGIN_SECONDS = 10
 """Before its end, for the request that it is used in."""
 
-SHORTEST_RENEWAL_SECONDS = 20
+MIN_RENEWAL_SECONDS = 20
 """The broker may hand out the same token again: it is not asked more often than this for a token that lives."""
 
 WALL_CLOCK_STEP_SECONDS = 300
@@ -51,7 +48,7 @@ class TokenCache:
         for other, held in list(self._held.items()):
             if self.left(held) <= 0:
                 self._held.pop(other, None)
-        renewal = max(token.life * random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL), SHORTEST_RENEWAL_SECONDS)  # noqa: S311  jitter
+        renewal = max(token.life * random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL), MIN_RENEWAL_SECONDS)  # noqa: S311  jitter
         self._held[subject] = Held(token, self._clock.wall(), self._clock.monotonic(), renewal)
 
     def drop(self, subject: str | None) -> None:

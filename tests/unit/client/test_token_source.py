@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from salesforce_broker_client import (
     AccessDenied,
@@ -19,13 +18,12 @@ from salesforce_broker_client import (
     SalesforceRefused,
     Token,
 )
-from salesforce_broker_client.broker import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
-from salesforce_broker_client.cache import MARGIN_SECONDS
+from salesforce_broker_client.token_cache import MARGIN_SECONDS
+from salesforce_broker_client.token_source import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
 from tests.support.threads import together
-from tests.unit.client.conftest import Caller, FakeLambda, Start, answer, raised
+from tests.unit.client.conftest import DOWN, Caller, FakeLambda, Start, answer, raised
 
 A, B = answer("00D!first"), answer("00D!second")
-DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
 
 
 def pause(inside: threading.Event, go: threading.Event) -> None:
@@ -186,9 +184,10 @@ def test_the_callers_deadline_is_the_calls(start: Start) -> None:
     caller = start(A)
     caller.broker.token(timeout=3)
     assert [1.5] == caller.lambda_.read_timeouts
-    hasty = Broker("broker", session=FakeLambda(A), timeout=2)
+    lambda_ = FakeLambda(A)
+    hasty = Broker("broker", session=lambda_, timeout=2)
     hasty.token()
-    assert [1.0] == hasty._way._session.read_timeouts  # noqa: SLF001  the fake that was given
+    assert [1.0] == lambda_.read_timeouts
     caller = start(A)
     inside, go = threading.Event(), threading.Event()
     caller.lambda_.before_answer = lambda: pause(inside, go)
@@ -237,7 +236,7 @@ class Queue:
 def test_threads_that_wait_for_a_failure_share_it(start: Start) -> None:
     """Or each would wait for a time-out of its own, one after the other; who comes later asks again."""
     caller, queue = start(DOWN, A), Queue(20)
-    caller.broker._user(None).lock = cast("Any", queue)  # noqa: SLF001  so that nobody comes too late
+    caller.broker._subject(None).lock = cast("Any", queue)  # noqa: SLF001  so that nobody comes too late
     caller.lambda_.before_answer = lambda: queue.whole.wait(10)
 
     def ask() -> str:
@@ -254,7 +253,7 @@ def test_threads_that_wait_for_a_failure_share_it(start: Start) -> None:
 def test_a_failure_is_shared_only_by_who_asked_for_the_same(start: Start) -> None:
     """A life that no token has is one thread's own mistake."""
     caller, queue = start(raised("min_ttl_unsatisfiable"), A), Queue(2)
-    caller.broker._user(None).lock = cast("Any", queue)  # noqa: SLF001  so that the second waits for the first
+    caller.broker._subject(None).lock = cast("Any", queue)  # noqa: SLF001  so that the second waits for the first
     inside = threading.Event()
     caller.lambda_.before_answer = lambda: pause(inside, queue.whole)
     with ThreadPoolExecutor(2) as pool:

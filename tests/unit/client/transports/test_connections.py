@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from salesforce_broker_client import BrokerUnreachable
-from salesforce_broker_client.connections import IDLE_SECONDS, ConnectionLost, Connections
+from salesforce_broker_client.transports.connections import IDLE_SECONDS, ConnectionLost, Connections
 from tests.support.clocks import ManualClock
 
 

@@ -1,7 +1,4 @@
-"""Kept connections that have died without a word, as they do while a Lambda is frozen.
-
-Owns when one is too old to be used, and the one attempt more after one was lost. Does not open any (see `invoke` and `https`).
-"""
+"""When a kept connection is too old to be used again, and the one retry after a connection was lost."""
 
 from __future__ import annotations
 

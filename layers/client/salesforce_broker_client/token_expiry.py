@@ -1,7 +1,4 @@
-"""Which answers of Salesforce mean that a token is over: the ones that another token cures.
-
-Owns telling them from the 401s and 403s that stay. Does not send anything (see `requests_auth` and `httpx_auth`).
-"""
+"""Which answers of Salesforce mean that a token has ended, so that another token helps."""
 
 from __future__ import annotations
 

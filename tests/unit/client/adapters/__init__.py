@@ -1,0 +1,1 @@
+"""Tokens in other people's HTTP clients."""

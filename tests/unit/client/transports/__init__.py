@@ -1,0 +1,1 @@
+"""The two transports to the broker."""
