@@ -48,7 +48,7 @@ def document() -> dict[str, Any]:
     """Return the whole document (OpenAPI 3.0)."""
     paths: dict[str, Any] = {}
     for (method, path), action in request.ROUTES.items():
-        paths.setdefault(path, {})[method.lower()] = _operation(path, action)
+        paths.setdefault(path, {})[method.lower()] = _operation(method, path, action)
     return {
         "openapi": "3.0.3",
         "info": {
@@ -82,6 +82,7 @@ def document() -> dict[str, Any]:
             },
             "schemas": {
                 "TokenRequest": gateway_model(),
+                "IdentityRequest": _object({}, {"sub": username()}),
                 "Token": _token(),
                 "Identity": _identity(),
                 "Health": _object({"status": {"type": "string", "enum": ["ok"]}, "version": STRING}),
@@ -114,15 +115,17 @@ def username() -> dict[str, Any]:
     }
 
 
-def _operation(path: str, action: Action) -> dict[str, Any]:
-    operation: dict[str, Any] = {"summary": SUMMARY[path], "operationId": path.strip("/").replace("/", "_")}
-    if action is Action.TOKEN:
+def _operation(method: str, path: str, action: Action) -> dict[str, Any]:
+    name = path.strip("/").replace("/", "_")
+    by_query = action is Action.IDENTITY and method == "GET"
+    operation: dict[str, Any] = {"summary": SUMMARY[path], "operationId": f"{name}_by_query" if by_query else name}
+    if method == "POST":
         operation["requestBody"] = {
             "required": False,
-            "description": f"At most {request.MAX_BODY_BYTES} bytes; without one the default user's token is asked for.",
-            "content": {"application/json": {"schema": _ref("schemas", "TokenRequest")}},
+            "description": f"At most {request.MAX_BODY_BYTES} bytes; without one it is about the default user.",
+            "content": {"application/json": {"schema": _ref("schemas", f"{action.value.capitalize()}Request")}},
         }
-    if action is Action.IDENTITY:
+    if by_query:
         operation["parameters"] = [{"name": "sub", "in": "query", "required": False, "schema": username()}]
     answer = {Action.TOKEN: "Token", Action.IDENTITY: "Identity", Action.HEALTH: "Health"}[action]
     left_out = NO_SALESFORCE | {HTTPStatus.FORBIDDEN} if action is Action.HEALTH else set()
@@ -171,7 +174,8 @@ def _token() -> dict[str, Any]:
         "fingerprint": {"type": "string", "pattern": FINGERPRINT, "description": "Of the token; what `rejected` takes"},
         "source": {"type": "string", "enum": [each.value for each in Source]},
         "outcome": {"type": "string", "enum": [each.value for each in Outcome]},
-        "degraded": {"type": "boolean", "description": "Its renewal failed, but it still lives"},
+        "degraded": {"type": "boolean", "description": "Its renewal failed, but it is still valid"},
+        **_whose(),
     }
     optional = {
         **dict.fromkeys(OPTIONAL_FIELDS, STRING),
@@ -185,12 +189,23 @@ def _token() -> dict[str, Any]:
 
 
 def _identity() -> dict[str, Any]:
-    known = {"fingerprint": {"type": "string", "pattern": FINGERPRINT}, "expires_at": INTEGER}
-    told = {name: BOOLEAN if name == "active" else {"type": "string", "nullable": True} for name in IDENTITY_FIELDS}
-    return _object(known, told)
+    known = {"fingerprint": {"type": "string", "pattern": FINGERPRINT}, "expires_at": INTEGER, **_whose()}
+    from_salesforce = {name: BOOLEAN if name == "active" else {"type": "string", "nullable": True} for name in IDENTITY_FIELDS}
+    return _object(known, {name: each for name, each in from_salesforce.items() if name not in known})
+
+
+def _whose() -> dict[str, Any]:
+    return {
+        "sub": STRING | {"description": "The Salesforce username that it is for"},
+        "organization_id": STRING | {"description": "The org's id, 15 or 18 characters"},
+    }
 
 
 def _error(codes: Collection[str]) -> dict[str, Any]:
+    remembered = {
+        "since": {"type": "integer", "description": "Epoch seconds of the first of the failures that are remembered"},
+        "attempts": {"type": "integer", "minimum": 1, "description": "Logins that have failed since"},
+    }
     return _object(
         {
             "error": {"type": "string", "enum": list(codes)},
@@ -199,7 +214,8 @@ def _error(codes: Collection[str]) -> dict[str, Any]:
             "retry_after": {"type": "integer", "minimum": 0, "nullable": True, "description": "Seconds"},
             "hint": {"type": "string", "description": "What to change, and where"},
             "request_id": STRING,
-        }
+        },
+        remembered,
     )
 
 

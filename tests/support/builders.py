@@ -38,6 +38,7 @@ def settings(**changes: Any) -> Settings:
         "audience": LOGIN_URL,
         "username": USERNAME,
         "client_id": "",
+        "organization_id": "",
         "allowed_subjects": frozenset({OTHER_USERNAME}),
         "subject_grants": Grants(),
         "token_lifetime_seconds": 900,
@@ -59,6 +60,16 @@ def answer(**changes: Any) -> dict[str, Any]:
         "token_type": "Bearer",
     } | changes
     return {name: value for name, value in given.items() if value is not None}
+
+
+def identity(**changes: Any) -> dict[str, Any]:
+    """Return the identity document of `answer`'s user, with `changes`; None leaves a field out."""
+    document = {
+        "user_id": "005000000000001AAA",
+        "organization_id": "00D000000000001EAA",
+        "username": USERNAME,
+    } | changes
+    return {name: value for name, value in document.items() if value is not None}
 
 
 def reply(body: Any = None, *, status: int = 200, headers: dict[str, str] | None = None) -> Reply:

@@ -76,11 +76,15 @@ class FakeSecretsManager:
 
 
 class FakeParameterStore:
-    """Holds parameters; `broken` makes every call fail, by an AWS error code or (None) by a time-out."""
+    """Holds parameters; `broken` makes every call fail, by an AWS error code or (None) by a time-out.
+
+    `refuse_creation`: whatever is to be created is there already, as where somebody creates it first.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.broken: str | bool | None = False
+        self.refuse_creation = False
         self.reads = 0
         self.writes: list[dict[str, Any]] = []
 
@@ -94,7 +98,7 @@ class FakeParameterStore:
         """Take PutParameter."""
         self.writes.append(given)
         self._before(read=False)
-        if given["Name"] in self.values and not given.get("Overwrite"):
+        if (self.refuse_creation or given["Name"] in self.values) and not given.get("Overwrite"):
             raise client_error("ParameterAlreadyExists")
         self.values[given["Name"]] = given["Value"]
 

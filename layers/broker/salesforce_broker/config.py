@@ -48,6 +48,7 @@ class Settings:
     audience: str
     username: str
     client_id: str
+    organization_id: str
     allowed_subjects: frozenset[str]
     subject_grants: Grants
     token_lifetime_seconds: int
@@ -77,6 +78,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         audience=_audience(environment) or login_url,
         username=_username(environment),
         client_id=environment.get("SALESFORCE_CLIENT_ID", ""),
+        organization_id=_organization_id(environment),
         allowed_subjects=_allowed_subjects(environment),
         subject_grants=_subject_grants(environment),
         token_lifetime_seconds=_token_lifetime(environment),
@@ -133,6 +135,16 @@ def _username(environment: Mapping[str, str]) -> str:
         raise SettingsInvalid(
             "SALESFORCE_USERNAME is not a Salesforce username.",
             hint="Give the username (the form of an e-mail address), not the user's e-mail or id; empty for no default.",
+        )
+    return value
+
+
+def _organization_id(environment: Mapping[str, str]) -> str:
+    value = environment.get("SALESFORCE_ORG_ID", "")
+    if value and not re.fullmatch(r"00D[A-Za-z0-9]{12}(?:[A-Z0-5]{3})?", value):
+        raise SettingsInvalid(
+            "SALESFORCE_ORG_ID is not the id of an org.",
+            hint="Give the 15 or 18 characters of Setup > Company Information; if it is empty, the first login pins the org.",
         )
     return value
 

@@ -31,11 +31,14 @@ class BrokerError(Exception):
     """An answer that is not a token.
 
     `description` says what happened, `hint` what to change and where, `retry_after` (seconds) when asking again makes
-    sense; `retryable` is whether the same request may succeed later without anybody changing anything.
+    sense; `retryable` is whether the same request may succeed later without anybody changing anything. A failure that is
+    remembered, so that Salesforce was not asked again, has `since` (epoch seconds) and the number of `attempts` until now.
     """
 
     code: ClassVar[str]
     retryable = False
+    since: float | None = None
+    attempts: int | None = None
 
     def __init__(self, description: str, *, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(description)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from salesforce_broker import observability
 from salesforce_broker.aws import AWS_ERRORS, error_code
 from salesforce_broker.clock import Deadline
-from salesforce_broker.errors import SalesforceError
+from salesforce_broker.errors import BrokerError
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -36,7 +36,7 @@ class EventPublisher:
         self._bus = bus
         self._login_url = login_url
 
-    def logins_paused(self, subject: str, error: SalesforceError, seconds: float, deadline: Deadline) -> None:
+    def logins_paused(self, subject: str, error: BrokerError, seconds: float, deadline: Deadline) -> None:
         """Publish that nobody logs in as `subject` for `seconds`, and why."""
         observability.count("LoginsPaused")
         why: dict[str, Any] = {

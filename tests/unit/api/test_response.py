@@ -14,7 +14,7 @@ from salesforce_broker.tokens.model import Health, Identity, IssuedToken, Outcom
 from tests.support import builders
 from tests.support.clocks import START
 
-ISSUED = IssuedToken(builders.token(optional={"signature": "s"}), START + 100, Source.MEMORY, Outcome.ISSUED)
+ISSUED = IssuedToken(builders.USERNAME, builders.token(optional={"signature": "s"}), START + 100, Source.MEMORY, Outcome.ISSUED)
 
 
 def all_errors(kind: type[BrokerError] = BrokerError) -> Iterator[type[BrokerError]]:
@@ -40,6 +40,8 @@ def test_a_token_answer_has_salesforces_fields_and_ours() -> None:
         "source": "memory",
         "outcome": "issued",
         "degraded": False,
+        "sub": builders.USERNAME,
+        "organization_id": "00D000000000001EAA",
     } == response.to_invoke(ISSUED)
 
 

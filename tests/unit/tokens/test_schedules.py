@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from salesforce_broker.clock import Deadline
 from salesforce_broker.errors import BrokerError, SalesforceBusy, SalesforceError
 from salesforce_broker.salesforce.transport import Reply
-from salesforce_broker.tokens.circuit_breaker import CONFIG_SECONDS
+from salesforce_broker.tokens.circuit_breaker import BUSY_SECONDS, CONFIG_SECONDS
 from salesforce_broker.tokens.envelope import TokenIdentity
 from salesforce_broker.tokens.memory_cache import MemoryCache
 from salesforce_broker.tokens.model import IssuedToken
@@ -90,7 +90,7 @@ class ModelSalesforce(FakeTransport):
             return refusal("invalid_grant", "user is locked")
         token = self.living(subject)
         if token is None:
-            token = f"00D!session-{len(self.owners)}"
+            token = f"00D000000000001!session-{len(self.owners)}"
             self.owners[token] = subject
             self.sessions[subject] = (token, self.stage.clock.wall)
         return reply(builders.answer(access_token=token))
@@ -105,7 +105,7 @@ class ModelSalesforce(FakeTransport):
         if self.living(subject) != bearer:
             return reply(b"Bad_OAuth_Token", status=403)
         self.sessions[subject] = (bearer, self.stage.clock.wall)
-        return reply({"username": subject})
+        return reply(builders.identity(username=subject))
 
     def living(self, subject: str) -> str | None:
         """Return the user's token, if its session lives."""
@@ -195,7 +195,7 @@ class LifeOfABroker(RuleBasedStateMachine):
         """I7: with every trouble gone, and what was said about waiting respected, everybody gets a token."""
         self.salesforce.down = self.salesforce.refuses_key = self.stage.parameters.broken = False
         self.salesforce.locked.clear()
-        self.stage.clock.advance(CONFIG_SECONDS[1])
+        self.stage.clock.advance(max(CONFIG_SECONDS[1], BUSY_SECONDS[2]))
         for broker in self.fleet:
             for subject in SUBJECTS:
                 assert self.ask(broker, subject)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from salesforce_broker.config import Tier
 from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.tokens.envelope import TokenIdentity, open_envelope
-from salesforce_broker.tokens.shared_cache import BACKOFF, LEASE_SECONDS, SharedCache
+from salesforce_broker.tokens.login_budget import LoginBudget
+from salesforce_broker.tokens.shared_cache import LEASE_SECONDS, SharedCache, SharedFailure, SharedState
 from tests.support import builders
 from tests.support.clocks import START, ManualClock
 from tests.support.fakes import FakeParameterStore
@@ -39,7 +40,7 @@ class Shared:
 
     def put(self, token: AccessToken, identity: TokenIdentity = MINE, key: bytes = KEY) -> str:
         """Store a token; return the parameter's name."""
-        self.cache.write(identity, token, key)
+        self.cache.write(identity, SharedState(token), key)
         return str(self.store.writes[-1]["Name"])
 
 
@@ -89,19 +90,24 @@ def test_an_envelope_of_another_key_is_not_adopted() -> None:
     assert shared.cache.read(MINE, KEY).token is None
 
 
-def test_a_pause_is_bound_to_its_identity_and_purpose() -> None:
-    """A pause cannot be moved to another subject, nor a token be passed off as a pause, nor either be forged."""
+FAILURE = SharedFailure("salesforce_config", "what", "hint", since=START - 60, attempts=3, at=START, until=START + 45)
+
+
+def test_a_failure_and_the_budget_come_back() -> None:
+    """With the token, in one parameter."""
     shared = Shared()
-    token_name = shared.put(builders.token())
-    shared.cache.write_backoff(MINE, START + 300, KEY)
-    assert START + 300 == shared.cache.read(MINE, KEY).backoff_until
-    other = replace(MINE, subject=builders.OTHER_USERNAME)
-    other_name = shared.put(builders.token(), other)
-    shared.store.values[other_name + BACKOFF] = shared.store.values[token_name + BACKOFF]
-    assert 0 == shared.cache.read(other, KEY).backoff_until
-    shared.store.values[token_name + BACKOFF] = shared.store.values[token_name]
-    assert 0 == shared.cache.read(MINE, KEY).backoff_until
-    assert 0 == shared.cache.read(MINE, OTHER_KEY).backoff_until
+    state = SharedState(builders.token(), FAILURE, LoginBudget(3.5, START))
+    shared.cache.write(MINE, state, KEY)
+    assert state == shared.cache.read(MINE, KEY)
+    assert SharedState() == shared.cache.read(MINE, OTHER_KEY)
+    assert 1 == len(shared.store.values)
+
+
+def test_a_token_too_large_to_share_keeps_no_failure_and_no_budget_from_being_shared() -> None:
+    """The token alone is left out."""
+    shared = Shared()
+    shared.cache.write(MINE, SharedState(builders.token(value="x" * 9000), FAILURE, LoginBudget(3.5, START)), KEY)
+    assert SharedState(None, FAILURE, LoginBudget(3.5, START)) == shared.cache.read(MINE, KEY)
 
 
 @pytest.mark.parametrize(("tier", "shared_sizes"), [("Standard", [100]), ("Intelligent-Tiering", [100, 5000])])
@@ -110,11 +116,12 @@ def test_a_tier_shares_what_fits(tier: Tier, shared_sizes: list[int]) -> None:
     fits = []
     for size in (100, 5000, 9000):
         shared = Shared(tier)
-        shared.cache.write(MINE, builders.token(value="x" * size), KEY)
-        if shared.store.writes:
+        shared.cache.write(MINE, SharedState(builders.token(value="x" * size)), KEY)
+        assert tier == shared.store.writes[0]["Tier"]
+        token = shared.cache.read(MINE, KEY).token
+        if token:
             fits.append(size)
-            assert tier == shared.store.writes[0]["Tier"]
-            assert builders.token(value="x" * size) == shared.cache.read(MINE, KEY).token
+            assert builders.token(value="x" * size) == token
     assert shared_sizes == fits
 
 
@@ -173,7 +180,7 @@ def test_a_hundred_thousand_mutations_are_never_adopted() -> None:
     shared = Shared()
     sealed = []
     for key, identity in key_identity:
-        shared.cache.write(identity, builders.token(), key)
+        shared.cache.write(identity, SharedState(builders.token()), key)
         sealed.append(base64.b64decode(shared.store.writes[-1]["Value"]))
     mine = sealed[0]
     for _ in range(100_000):

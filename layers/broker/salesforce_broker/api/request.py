@@ -43,6 +43,7 @@ class LambdaContext(Protocol):
 ROUTES = {
     ("POST", "/token"): Action.TOKEN,
     ("POST", "/api/jwtauth"): Action.TOKEN,  # the path of the Node server that this replaces
+    ("POST", "/identity"): Action.IDENTITY,
     ("GET", "/identity"): Action.IDENTITY,
     ("GET", "/health"): Action.HEALTH,
 }
@@ -56,10 +57,10 @@ def from_api_gateway(event: object, context: LambdaContext) -> TokenRequest:
     if action is None:
         raise NotFound("There is no such method and path.", hint=f"There are: {_routes()}.")
     query = _query(event)
-    if action is Action.TOKEN:
+    if event.get("httpMethod") == "POST":
         refuse_unknown(query, known=())
         fields = _body(event)
-        refuse_unknown(fields, known=("sub", "min_ttl", "rejected"))
+        refuse_unknown(fields, known=("sub", "min_ttl", "rejected") if action is Action.TOKEN else ("sub",))
     else:
         fields = query
         refuse_unknown(fields, known=("sub",) if action is Action.IDENTITY else ())

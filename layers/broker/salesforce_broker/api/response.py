@@ -51,7 +51,8 @@ def to_invoke(answer: Answer) -> dict[str, Any]:
             }
             return {**token.optional, **from_salesforce, **_broker_fields(answer)}
         case Identity(document=document, issued=issued):
-            return {**document, "fingerprint": issued.token.fingerprint, "expires_at": issued.token.expires_at}
+            about = {"fingerprint": issued.token.fingerprint, "expires_at": issued.token.expires_at}
+            return {**document, **_whose(issued), **about}
         case Health(version=version):
             return {"status": "ok", "version": version}
 
@@ -73,8 +74,13 @@ def to_invoke_error(error: Exception, request_id: str) -> BrokerError:
     return broker_error.with_traceback(None)
 
 
+def _whose(issued: IssuedToken) -> dict[str, Any]:
+    return {"sub": issued.subject, "organization_id": issued.token.organization_id}
+
+
 def _broker_fields(issued: IssuedToken) -> dict[str, Any]:
     return {
+        **_whose(issued),
         "expires_in": issued.token.seconds_left(issued.now),
         "expires_at": issued.token.expires_at,
         "expiry_basis": issued.token.expiry_basis,
@@ -92,6 +98,7 @@ def _http(status: HTTPStatus, body: dict[str, Any], headers: dict[str, str] | No
 
 def _error_body(error: Exception, request_id: str) -> dict[str, Any]:
     known = _broker_error(error)
+    remembered = {} if known.since is None else {"since": math.floor(known.since), "attempts": known.attempts}
     return {
         "error": known.code,
         "error_description": known.description,
@@ -99,6 +106,7 @@ def _error_body(error: Exception, request_id: str) -> dict[str, Any]:
         "retry_after": None if known.retry_after is None else math.ceil(known.retry_after),
         "hint": known.hint,
         "request_id": request_id,
+        **remembered,
     }
 
 

@@ -63,6 +63,11 @@ class AccessToken:
         """Return the first 16 hex digits of the token's SHA-256: names a token without giving it away."""
         return hashlib.sha256(self.value.encode()).hexdigest()[:16]
 
+    @property
+    def organization_id(self) -> str:
+        """Return the org's id (18 characters, as Salesforce's identity URL has it)."""
+        return self.id.rsplit("/", 2)[-2]
+
     def seconds_left(self, now: float) -> int:
         """Tell how many whole seconds remain at `now`; 0 or less: expired."""
         return math.floor(self.expires_at - now)

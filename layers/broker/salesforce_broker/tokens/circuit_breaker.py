@@ -6,39 +6,37 @@ by an outage does not open it: a blip heals with the next request. Half-open: th
 
 from __future__ import annotations
 
+import copy
+import datetime
 import threading
 from dataclasses import dataclass
 
 from salesforce_broker.clock import Clock
-from salesforce_broker.errors import LoginRateExceeded, SalesforceBusy, SalesforceError
+from salesforce_broker.errors import BrokerError, LoginRateExceeded, SalesforceBusy
 from salesforce_broker.salesforce.error_catalog import RATE_BLOCK_SECONDS
 
-CONFIG_SECONDS = (30.0, 900.0)
-"""First and maximum, doubling. Configuration errors need a manual fix; Salesforce takes 2 to 10 minutes to propagate it."""
+CONFIG_SECONDS = (30.0, 45.0)
+"""First and maximum, doubling. Configuration errors need a manual fix: within a minute after it, a request finds out."""
 
 BUSY_SECONDS = (0.0, 2.0, 75.0)
-"""First, second and maximum, doubling from the second. An outage of a day costs under 60 posts an hour."""
+"""First, second and maximum, doubling from the second: an outage of a day costs one environment under 60 posts an hour."""
 
 RATE_SECONDS = (RATE_BLOCK_SECONDS, 3600.0)
 """Minimum (whatever Retry-After says) and maximum: the login limit is by the hour."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """For how many `seconds` the circuit is open, and whether this failure is the first to open it (to be announced)."""
+class Failure:
+    """The last failed login, at `at`, after `attempts` since `since`; the next attempt is at `until` (all epoch seconds).
 
-    seconds: float
-    first: bool
+    `announced`: an event about it has been published, and none follows until a success.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """The last failure. `announced`: an event has been sent, and none follows until a success."""
-
-    error: SalesforceError
+    error: BrokerError
     version_id: str
-    count: int
     since: float
+    attempts: int
+    at: float
     until: float
     announced: bool
 
@@ -48,36 +46,35 @@ class CircuitBreaker:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failure: _Failure | None = None
+        self._failure: Failure | None = None
         self._lock = threading.Lock()
 
     def check(self, version_id: str) -> None:
-        """Raise the failure that opened the circuit, with the seconds that remain; return if it is closed or half-open."""
+        """Raise the failure that opened the circuit, with what is remembered of it; return if closed or half-open."""
         failure, now = self._failure, self._clock.wall()
         # A wall clock that was set back must not keep the circuit open for longer than it was meant to be.
-        if failure and failure.version_id == version_id and failure.since <= now < failure.until:
-            raise type(failure.error)(failure.error.description, hint=failure.error.hint, retry_after=failure.until - now)
+        if failure and failure.version_id == version_id and failure.at <= now < failure.until:
+            raise _remembered(failure, now)
 
     def tripped(self, version_id: str) -> bool:
         """Tell whether the last login with this version of the key failed (the circuit is open or half-open)."""
         return self._failure is not None and self._failure.version_id == version_id
 
-    def record_failure(self, version_id: str, error: SalesforceError) -> Opening:
-        """Note a failed login; return what it does to the circuit."""
+    def record_failure(self, version_id: str, error: BrokerError) -> tuple[Failure, bool]:
+        """Note a failed login; return it, and whether it is the first that opened the circuit (to be announced)."""
         with self._lock:
-            last = self._failure
+            last, now = self._failure, self._clock.wall()
             repeated = last is not None and last.version_id == version_id and type(last.error) is type(error)
-            count = last.count + 1 if last is not None and repeated else 1
-            seconds, now = _open_seconds(error, count), self._clock.wall()
-            announced = last is not None and last.announced
-            self._failure = _Failure(error, version_id, count, now, now + seconds, announced or seconds > 0)
-            return Opening(seconds, first=seconds > 0 and not announced)
+            since, attempts = (last.since, last.attempts + 1) if last is not None and repeated else (now, 1)
+            seconds, announced = _open_seconds(error, attempts), last is not None and last.announced
+            self._failure = Failure(error, version_id, since, attempts, now, now + seconds, announced or seconds > 0)
+            return self._failure, seconds > 0 and not announced
 
-    def hold_open(self, version_id: str, error: SalesforceError, *, until: float) -> None:
-        """Open the circuit until `until` (epoch seconds) because another environment says so; never for over an hour."""
+    def adopt(self, failure: Failure) -> None:
+        """Note a failure that another environment shared, unless the own one is newer."""
         with self._lock:
-            now, announced = self._clock.wall(), self._failure is not None and self._failure.announced
-            self._failure = _Failure(error, version_id, 1, now, min(until, now + RATE_SECONDS[1]), announced)
+            if self._failure is None or self._failure.version_id != failure.version_id or self._failure.at < failure.at:
+                self._failure = failure
 
     def record_success(self) -> bool:
         """Close the circuit; tell whether its opening was announced, so that its end is to be, too."""
@@ -86,12 +83,27 @@ class CircuitBreaker:
             return last is not None and last.announced
 
 
-def _open_seconds(error: SalesforceError, count: int) -> float:
+def _remembered(failure: Failure, now: float) -> BrokerError:
+    since, until = (
+        f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%H:%M:%S} UTC" for at in (failure.since, failure.until)
+    )
+    attempts = "one attempt" if failure.attempts == 1 else f"{failure.attempts} attempts"
+    error = copy.copy(failure.error)
+    error.description = (
+        f"{failure.error.description} So it has been since {since} ({attempts}); Salesforce has not been asked again,"
+        f" and will be at {until}."
+    )
+    error.args = (error.description,)
+    error.retry_after, error.since, error.attempts = failure.until - now, failure.since, failure.attempts
+    return error.with_traceback(None)
+
+
+def _open_seconds(error: BrokerError, attempts: int) -> float:
     if isinstance(error, LoginRateExceeded):
         minimum, maximum = RATE_SECONDS
         return min(max(error.retry_after or 0, minimum), maximum)
     if isinstance(error, SalesforceBusy):
         first, second, maximum = BUSY_SECONDS
-        return first if count == 1 else min(second * 2.0 ** min(count - 2, 30), maximum)
+        return first if attempts == 1 else min(second * 2.0 ** min(attempts - 2, 30), maximum)
     first, maximum = CONFIG_SECONDS
-    return min(first * 2.0 ** min(count - 1, 30), maximum)
+    return min(first * 2.0 ** min(attempts - 1, 30), maximum)

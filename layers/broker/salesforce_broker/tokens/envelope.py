@@ -17,7 +17,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-FORMAT = "1"
+FORMAT = "2"
 """Of the envelope's content; part of the associated data, so that another format is a miss."""
 
 NONCE_BYTES = 12

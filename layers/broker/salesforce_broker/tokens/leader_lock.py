@@ -7,9 +7,8 @@ import random
 from collections.abc import Callable, Iterator
 
 from salesforce_broker.clock import Clock, Deadline
-from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.tokens.envelope import TokenIdentity
-from salesforce_broker.tokens.shared_cache import NoSharedCache, SharedCache
+from salesforce_broker.tokens.shared_cache import NoSharedCache, SharedCache, SharedState
 
 WAIT_SECONDS = (5.0, 9.0)
 """Range of the wait for another environment's login; then this one logs in itself. 200 reads at SSM's 40 a second take 5."""
@@ -38,19 +37,17 @@ class LeaderLock:
             if lease:
                 self._shared.release_lease(lease)
 
-    def wait_for_token(
-        self, identity: TokenIdentity, sealing_key: bytes, usable: Callable[[AccessToken], bool], deadline: Deadline
-    ) -> AccessToken | None:
-        """Poll for a `usable` token that the leader shares; None when the wait is over.
+    def wait_for_leader(
+        self, identity: TokenIdentity, sealing_key: bytes, done: Callable[[SharedState], bool], deadline: Deadline
+    ) -> SharedState:
+        """Poll until the leader has shared what is `done`, or the wait is over; return the last state.
 
         The wait and every pause are random, so that neither the reads nor the time-outs of a fleet come together.
         """
         wait = self._clock.deadline(min(random.uniform(*WAIT_SECONDS), deadline.seconds_left / 2))  # noqa: S311  jitter
-        pause = MIN_POLL_SECONDS
-        while wait.seconds_left > 0:
+        pause, state = MIN_POLL_SECONDS, SharedState()
+        while wait.seconds_left > 0 and not done(state):
             self._clock.sleep(min(random.uniform(pause / 2, pause), wait.seconds_left))  # noqa: S311  jitter
             pause = min(pause * 2, MAX_POLL_SECONDS)
-            token = self._shared.read(identity, sealing_key).token
-            if token and usable(token):
-                return token
-        return None
+            state = self._shared.read(identity, sealing_key)
+        return state

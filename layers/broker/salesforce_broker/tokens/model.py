@@ -54,11 +54,12 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token on its way to a caller at `now` (epoch seconds); `degraded`: its renewal failed, but it is still valid.
+    """A token of `subject` on its way to a caller at `now` (epoch seconds). `degraded`: its renewal failed, but it is valid.
 
     `retry_after` (seconds): when it makes sense to report a suppressed token again.
     """
 
+    subject: str
     token: AccessToken
     now: float
     source: Source

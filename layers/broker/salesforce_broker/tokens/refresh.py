@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from salesforce_broker import observability
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.config import Settings
-from salesforce_broker.errors import SalesforceBusy, SalesforceError, UserRefused
+from salesforce_broker.errors import AppRefused, BrokerError, SalesforceBusy, SalesforceError, UserRefused
 from salesforce_broker.events import EventPublisher
 from salesforce_broker.keys.source import SigningKey, SigningKeySource
 from salesforce_broker.salesforce.access_token import AccessToken, State
@@ -24,10 +24,14 @@ from salesforce_broker.tokens.leader_lock import LeaderLock
 from salesforce_broker.tokens.login import Login, SubjectState
 from salesforce_broker.tokens.memory_cache import MemoryCache
 from salesforce_broker.tokens.model import IssuedToken, Outcome, Source
-from salesforce_broker.tokens.shared_cache import LEASE_SECONDS, NoSharedCache, SharedCache
+from salesforce_broker.tokens.ownership import OwnerPins
+from salesforce_broker.tokens.shared_cache import LEASE_SECONDS, MAX_DELAY_SECONDS, NoSharedCache, SharedCache, SharedState
 
 MIN_LOGIN_INTERVAL_SECONDS = 30
-"""For one subject, unless Salesforce itself calls the last token invalid: no report of a caller causes a loop of logins."""
+"""A token is not replaced earlier, whichever environment logged in, unless Salesforce itself calls it invalid."""
+
+RECOVERY_SECONDS = 5
+"""How often an environment whose circuit is open looks whether another one has shared a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class TokenSource:
         self._clock = clock
         self._renewal_point = renewal_point
         flow = JwtBearerFlow(keys, salesforce, audience=settings.audience, clock=clock)
-        self._login = Login(flow, salesforce, shared, events, clock)
+        owners = OwnerPins(settings.organization_id)
+        self._login = Login(flow=flow, salesforce=salesforce, shared=shared, events=events, owners=owners, clock=clock)
         self._leader_lock = LeaderLock(shared, clock)
         self._states: dict[TokenIdentity, SubjectState] = {}
         self._states_lock = threading.Lock()
@@ -72,11 +77,11 @@ class TokenSource:
         state = self._state(self._keys.current(), subject)
         held = self._usable_in_memory(state, want)
         if held and self._is_fresh(held):
-            return self._issued(held, Source.MEMORY, want)
+            return self._issued(state, held, Source.MEMORY, want)
         # Advisory: whoever has a usable token does not wait for the refresh of another thread. Mandatory: they wait.
         if not state.lock.acquire(timeout=0 if held else want.deadline.seconds_left):
             if held:
-                return self._issued(held, Source.MEMORY, want)
+                return self._issued(state, held, Source.MEMORY, want)
             raise SalesforceBusy("Another request was asking Salesforce until no time was left.")
         try:
             return self._refresh(state, want)
@@ -88,15 +93,14 @@ class TokenSource:
         held = self._usable_in_memory(state, want)
         if held and self._is_fresh(held):
             # Another thread has refreshed it meanwhile.
-            return self._issued(held, Source.MEMORY, want)
+            return self._issued(state, held, Source.MEMORY, want)
         key = self._keys.current()
         if state.breaker.tripped(key.version_id):
             # Somebody may have put a better key, or another app's, into the secret.
             key = self._keys.recheck()
             state = self._state(key, state.identity.subject)
         try:
-            state.breaker.check(key.version_id)
-            return self._obtain(state, key, want)
+            return self._despite_open_circuit(state, key, want) or self._obtain(state, key, want)
         except UserRefused:
             self._memory.drop(state.identity)
             raise
@@ -105,44 +109,85 @@ class TokenSource:
             if held is None:
                 raise
             observability.report(error)
-            return replace(self._issued(held, Source.MEMORY, want), degraded=True)
+            return replace(self._issued(state, held, Source.MEMORY, want), degraded=True)
+
+    def _despite_open_circuit(self, state: SubjectState, key: SigningKey, want: Want) -> IssuedToken | None:
+        """Return None unless the circuit is open; then a token that another environment has shared, else raise."""
+        try:
+            state.breaker.check(key.version_id)
+        except BrokerError:
+            now = self._clock.wall()
+            if 0 <= now - state.looked_at < RECOVERY_SECONDS:
+                raise
+            state.looked_at = now
+            shared = self._shared.read(state.identity, key.sealing_key)
+            if not (shared.token and self._is_usable(shared.token, want) and self._adopt(state, key, shared.token)):
+                raise
+            return self._issued(state, shared.token, Source.SHARED, want)
+        return None
 
     def _obtain(self, state: SubjectState, key: SigningKey, want: Want) -> IssuedToken:
         """Take what another environment has shared, else log in, else wait for the environment that does."""
         shared = self._shared.read(state.identity, key.sealing_key)
-        source = Source.SHARED if shared.token and self._adopt(state, shared.token) else Source.MEMORY
-        held = self._memory.get(state.identity)
-        usable = held is not None and self._is_usable(held, want)
-        if held and usable and source is Source.SHARED and self._is_fresh(held):
-            return self._issued(held, source, want)
-        if held and self._has_just_logged_in(state) and not self._is_reported_and_invalid(held, want):
-            return IssuedToken(held, self._clock.wall(), source, Outcome.SUPPRESSED, retry_after=MIN_LOGIN_INTERVAL_SECONDS)
-        self._login.respect_shared_backoff(state, key, shared)
+        if issued := self._without_login(state, key, shared, want):
+            return issued
         with self._leader_lock.acquire(state.identity, throttled=shared.throttled) as leader:
-            if not leader:
-                if held and usable:
-                    return self._issued(held, source, want)
+            if not leader and not self._is_blocked_too_long(state):
+                if held := self._usable_in_memory(state, want):
+                    return self._issued(state, held, Source.MEMORY, want)
                 if state.breaker.tripped(key.version_id):
                     raise SalesforceBusy(
                         "Another environment is testing whether Salesforce is back.", retry_after=LEASE_SECONDS
                     )
-                found = self._leader_lock.wait_for_token(
-                    state.identity, key.sealing_key, lambda token: self._is_usable(token, want), want.deadline
+                shared = self._leader_lock.wait_for_leader(
+                    state.identity,
+                    key.sealing_key,
+                    lambda shared: shared.token is not None and self._is_usable(shared.token, want),
+                    want.deadline,
                 )
-                if found:
-                    self._hold(state, found)
-                    return self._issued(found, Source.SHARED, want)
-            known = {state.last_fingerprint, want.rejected, shared.token.fingerprint if shared.token else None}
-            return self._log_in(state, known, want)
+                if issued := self._without_login(state, key, shared, want, waited=True):
+                    return issued
+            state.blocked_since = None
+            return self._log_in(state, shared, want)
 
-    def _log_in(self, state: SubjectState, known: set[str | None], want: Want) -> IssuedToken:
-        """Log in, hold the token and share it."""
-        key, token = self._login.attempt(state, self._keys.recheck(), known, want.deadline)
+    def _without_login(
+        self, state: SubjectState, key: SigningKey, shared: SharedState, want: Want, *, waited: bool = False
+    ) -> IssuedToken | None:
+        """Return what makes a login needless, or raise what forbids it: a shared token, a token to keep, a shared failure."""
+        source = Source.SHARED if shared.token and self._adopt(state, key, shared.token) else Source.MEMORY
+        held = self._memory.get(state.identity)
+        if held and self._is_usable(held, want) and (waited or (source is Source.SHARED and self._is_fresh(held))):
+            return self._issued(state, held, source, want)
+        if held and (seconds := self._seconds_to_keep(state, shared, held, want)):
+            issued = self._issued(state, held, source, want)
+            if held.fingerprint != want.rejected:
+                return issued
+            return replace(issued, outcome=Outcome.SUPPRESSED, retry_after=seconds)
+        self._login.respect_shared_failure(state, key, shared)
+        return None
+
+    def _seconds_to_keep(self, state: SubjectState, shared: SharedState, held: AccessToken, want: Want) -> float:
+        """Return for how long the held token must not be replaced: it is too new, or the login budget is used up; else 0."""
+        age = self._clock.wall() - held.issued_at
+        too_new = MIN_LOGIN_INTERVAL_SECONDS - age if 0 <= age < MIN_LOGIN_INTERVAL_SECONDS else 0.0
+        seconds = max(too_new, self._login.seconds_to_next(state, shared))
+        invalid = seconds and held.fingerprint == want.rejected and self._login.is_invalid(state, held, want.deadline)
+        return 0.0 if invalid else seconds
+
+    def _is_blocked_too_long(self, state: SubjectState) -> bool:
+        """Tell whether others' leases have kept this environment from logging in for MAX_DELAY_SECONDS."""
+        now = self._clock.wall()
+        if state.blocked_since is None:
+            state.blocked_since = now
+        return not 0 <= now - state.blocked_since < MAX_DELAY_SECONDS
+
+    def _log_in(self, state: SubjectState, shared: SharedState, want: Want) -> IssuedToken:
+        """Log in, and hold the token."""
+        known = {state.last_fingerprint, want.rejected, shared.token.fingerprint if shared.token else None}
+        key, token = self._login.attempt(state, self._keys.recheck(), shared, known, want.deadline)
         state = self._state(key, state.identity.subject)
-        state.logged_in_at = self._clock.wall()
         self._hold(state, token)
-        self._shared.write(state.identity, token, key.sealing_key)
-        return self._issued(token, Source.SALESFORCE, want)
+        return self._issued(state, token, Source.SALESFORCE, want)
 
     def _state(self, key: SigningKey, subject: str) -> SubjectState:
         identity = TokenIdentity(self._settings.login_url, self._settings.audience, key.client_id, subject)
@@ -151,11 +196,16 @@ class TokenSource:
                 self._states[identity] = SubjectState(identity, CircuitBreaker(self._clock))
             return self._states[identity]
 
-    def _adopt(self, state: SubjectState, token: AccessToken) -> bool:
-        """Hold a shared token if it is valid and outlives the held one; return whether it is held now."""
+    def _adopt(self, state: SubjectState, key: SigningKey, token: AccessToken) -> bool:
+        """Hold a shared token if it is valid, the pinned owner's and outlives the held one; return whether it is held now."""
         held = self._memory.get(state.identity)
         valid = token.state(self._clock.wall(), self._renewal_point) is not State.EXPIRED
         if not valid or (held and token.expires_at <= held.expires_at):
+            return False
+        try:
+            self._login.check_owner(state, key, token)
+        except AppRefused as error:
+            observability.report(error)
             return False
         self._hold(state, token)
         return True
@@ -163,12 +213,6 @@ class TokenSource:
     def _hold(self, state: SubjectState, token: AccessToken) -> None:
         self._memory.put(state.identity, token)
         state.last_fingerprint = token.fingerprint
-
-    def _has_just_logged_in(self, state: SubjectState) -> bool:
-        return 0 <= self._clock.wall() - state.logged_in_at < MIN_LOGIN_INTERVAL_SECONDS
-
-    def _is_reported_and_invalid(self, held: AccessToken, want: Want) -> bool:
-        return held.fingerprint == want.rejected and self._login.is_invalid(held, want.deadline)
 
     def _usable_in_memory(self, state: SubjectState, want: Want) -> AccessToken | None:
         held = self._memory.get(state.identity)
@@ -186,8 +230,9 @@ class TokenSource:
     def _is_fresh(self, token: AccessToken) -> bool:
         return token.state(self._clock.wall(), self._renewal_point) is State.FRESH
 
-    def _issued(self, token: AccessToken, source: Source, want: Want) -> IssuedToken:
-        return IssuedToken(token, self._clock.wall(), source, _outcome(token, source, want.rejected))
+    def _issued(self, state: SubjectState, token: AccessToken, source: Source, want: Want) -> IssuedToken:
+        outcome = _outcome(token, source, want.rejected)
+        return IssuedToken(state.identity.subject, token, self._clock.wall(), source, outcome)
 
 
 def _outcome(token: AccessToken, source: Source, rejected: str | None) -> Outcome:

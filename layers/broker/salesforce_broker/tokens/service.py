@@ -8,10 +8,11 @@ from salesforce_broker import __version__, observability
 from salesforce_broker.authorization import authorize
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.config import Settings
-from salesforce_broker.errors import BrokerError, MinTtlUnsatisfiable, TokenRefused
+from salesforce_broker.errors import BrokerError, InternalError, MinTtlUnsatisfiable, TokenRefused
 from salesforce_broker.keys.source import SigningKeySource
 from salesforce_broker.salesforce.client import SalesforceClient
 from salesforce_broker.tokens.model import Action, Answer, Health, Identity, IssuedToken, TokenRequest
+from salesforce_broker.tokens.ownership import check_identity
 from salesforce_broker.tokens.refresh import TokenSource, Want
 
 ANSWER_SECONDS = 0.5
@@ -61,18 +62,21 @@ class TokenService:
     def _identify(self, request: TokenRequest, issued: IssuedToken, deadline: Deadline) -> Identity:
         """Ask Salesforce whose the token is; a token that Salesforce has ended is replaced once."""
         try:
-            return Identity(self._salesforce.identity(issued.token, deadline), issued)
+            document = self._salesforce.identity(issued.token, deadline)
         except TokenRefused:
             issued = self._issue(replace(request, rejected=issued.token.fingerprint), deadline)
-            return Identity(self._salesforce.identity(issued.token, deadline), issued)
+            document = self._salesforce.identity(issued.token, deadline)
+        check_identity(document, issued.token, issued.subject)
+        return Identity(document, issued)
 
     def _issue(self, request: TokenRequest, deadline: Deadline) -> IssuedToken:
         """Return a token or raise, and write the audit line of it: without that line no token leaves."""
         subject = request.subject or self._settings.username
         try:
             issued = self._decide(subject, request, deadline)
-        except BrokerError as error:
-            observability.audit("token refused", subject=subject, outcome=error.code)
+        except Exception as error:
+            code = error.code if isinstance(error, BrokerError) else InternalError.code
+            observability.audit("token refused", subject=subject, outcome=code)
             raise
         observability.count(f"TokenIssued.{issued.source.value}")
         observability.audit(
@@ -98,7 +102,7 @@ class TokenService:
         if request.min_ttl >= self._settings.token_lifetime_seconds:
             raise _unsatisfiable(request.min_ttl)
         issued = self._tokens.get(subject, Want(request.min_ttl, request.rejected, deadline))
-        if issued.token.seconds_left(issued.now) < request.min_ttl:
+        if request.min_ttl and issued.token.seconds_left(issued.now) < request.min_ttl:
             raise _unsatisfiable(request.min_ttl)
         return issued
 

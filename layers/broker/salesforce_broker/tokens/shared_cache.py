@@ -1,16 +1,17 @@
 """The shared cache: what execution environments share, in SSM Parameter Store. Optional, and never fatal.
 
-Three parameters for each identity: the sealed token, a sealed backoff (nobody is to log in before its end) and, for seconds, a
-lease (who created it logs in for all). A principal with SSM write access can delay a login; it can forge neither token nor
-backoff. Every failure counts as a miss.
+Two parameters for each identity: the sealed state (last token, last failure, login budget) and, for seconds, a lease (its creator
+logs in for all). A principal with SSM write access can delay a login by 35 s: it can forge no state, a replayed one counts
+for MAX_DELAY_SECONDS from when it was true, and a lease is respected for as long. Every failure of SSM counts as a miss.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from salesforce_broker import observability
 from salesforce_broker.aws import AWS_ERRORS, THROTTLING_CODES, error_code
@@ -19,12 +20,14 @@ from salesforce_broker.config import MAX_PARAMETER_BYTES, Tier
 from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.salesforce.hosts import instance_origin
 from salesforce_broker.tokens.envelope import TokenIdentity, open_envelope, seal
+from salesforce_broker.tokens.login_budget import LoginBudget
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-BACKOFF = ".pause"
-"""Appended to a token's name; also the purpose that the backoff's envelope is bound to."""
+MAX_DELAY_SECONDS = 35
+"""For which a failure or a lease of others keeps an environment from logging in. Long enough for one attempt of the fleet at a
+time to stay within the login budget; short enough for who can write parameters."""
 
 LEASE_SECONDS = 10
 """A login takes under a second, and up to all of a function's time with Salesforce at its worst."""
@@ -37,34 +40,42 @@ ACCOUNT_KEY = "alias/aws/ssm"
 
 
 @dataclass(frozen=True, slots=True)
+class SharedFailure:
+    """A failed login at `at` (epoch seconds): its error, since when and after how many attempts, and when it is retried."""
+
+    code: str
+    description: str
+    hint: str
+    since: float
+    attempts: int
+    at: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class SharedState:
-    """What environments share about one identity: the last token, perhaps expired, and until when nobody is to log in.
+    """What environments share about one identity: the last token (perhaps expired), the last failure, the login budget.
 
     `throttled`: SSM throttled the read, so many are asking it. `read_error`: AWS's code where the read failed for any reason.
     """
 
     token: AccessToken | None = None
-    backoff_until: float = 0.0
+    failure: SharedFailure | None = None
+    budget: LoginBudget | None = None
     throttled: bool = False
     read_error: str = ""
 
 
 class NoSharedCache:
-    """Stands in where a stack has no shared cache: every environment is alone, so each holds every lease."""
+    """Stands in where a stack has no shared cache: every environment is alone, so each acquires every lease."""
 
     def read(self, identity: TokenIdentity, sealing_key: bytes) -> SharedState:
         """Return that nothing is shared."""
         del identity, sealing_key
         return SharedState()
 
-    def write(self, identity: TokenIdentity, token: AccessToken, sealing_key: bytes) -> None:
+    def write(self, identity: TokenIdentity, state: SharedState, sealing_key: bytes) -> None:
         """Share nothing."""
-
-    def write_backoff(self, identity: TokenIdentity, until: float, sealing_key: bytes) -> None:
-        """Share nothing."""
-
-    def delete(self, identity: TokenIdentity) -> None:
-        """Delete nothing."""
 
     def acquire_lease(self, identity: TokenIdentity) -> str | None:
         """Return a lease: there is nobody to compete with."""
@@ -87,38 +98,30 @@ class SharedCache:
         self._clock = clock
 
     def read(self, identity: TokenIdentity, sealing_key: bytes) -> SharedState:
-        """Read token and backoff in one call; what does not verify or belongs to a host not allowed is left out."""
+        """Read the state in one call; a value that does not verify is a miss, a token of a host not allowed is left out."""
         name = self._name(identity)
         try:
             # GetParameters, not GetParameter: an absent parameter is an ordinary answer, not an exception.
-            answer = self._client.get_parameters(Names=[name, name + BACKOFF], WithDecryption=True)
+            answer = self._client.get_parameters(Names=[name], WithDecryption=True)
         except AWS_ERRORS as error:
             _report_degraded("shared cache cannot be read", error)
             return SharedState(throttled=error_code(error) in THROTTLING_CODES, read_error=error_code(error))
-        values = {found.get("Name"): found.get("Value", "") for found in answer["Parameters"]}
-        token, backoff_until = None, 0.0
-        if name in values:
-            content = open_envelope(values[name], identity.encode(), sealing_key)
-            token = AccessToken(**content) if content else None
-            if token is None or not instance_origin(token.instance_url, login_url=identity.login_url):
-                _report_degraded("shared cache holds a value that was not sealed here")
-                token = None
-        if name + BACKOFF in values:
-            content = open_envelope(values[name + BACKOFF], identity.encode(BACKOFF), sealing_key)
-            backoff_until = content["until"] if content else 0.0
-        return SharedState(token, backoff_until)
+        if not answer["Parameters"]:
+            return SharedState()
+        content = open_envelope(answer["Parameters"][0].get("Value", ""), identity.encode(), sealing_key)
+        state = _decode(content) if content else None
+        if state is None or (state.token and not instance_origin(state.token.instance_url, login_url=identity.login_url)):
+            _report_degraded("shared cache holds a value that was not sealed here")
+            return SharedState()
+        return state
 
-    def write(self, identity: TokenIdentity, token: AccessToken, sealing_key: bytes) -> None:
-        """Share a token with the other environments."""
-        self._write(self._name(identity), seal(asdict(token), identity.encode(), sealing_key))
-
-    def write_backoff(self, identity: TokenIdentity, until: float, sealing_key: bytes) -> None:
-        """Tell the other environments not to log in before `until` (epoch seconds)."""
-        self._write(self._name(identity) + BACKOFF, seal({"until": until}, identity.encode(BACKOFF), sealing_key))
-
-    def delete(self, identity: TokenIdentity) -> None:
-        """Delete the shared token."""
-        self._delete(self._name(identity))
+    def write(self, identity: TokenIdentity, state: SharedState, sealing_key: bytes) -> None:
+        """Share a state with the other environments; without its token if that is too large for a parameter."""
+        sealed = seal(_encode(state), identity.encode(), sealing_key)
+        if len(sealed) > MAX_PARAMETER_BYTES[self._tier]:
+            _report_degraded("token is too large for the shared cache")
+            sealed = seal(_encode(replace(state, token=None)), identity.encode(), sealing_key)
+        self._write(self._name(identity), sealed)
 
     def acquire_lease(self, identity: TokenIdentity) -> str | None:
         """Try to become the one that logs in during this LEASE_SECONDS; return the lease's name, None if another has it.
@@ -141,9 +144,6 @@ class SharedCache:
         self._delete(name)
 
     def _write(self, name: str, sealed: str) -> None:
-        if len(sealed) > MAX_PARAMETER_BYTES[self._tier]:
-            _report_degraded("token is too large for the shared cache")
-            return
         for max_pause in (*WRITE_PAUSES, None):
             try:
                 self._client.put_parameter(
@@ -172,6 +172,26 @@ class SharedCache:
     def _name(self, identity: TokenIdentity) -> str:
         """Name the parameter by a hash: a username is personal data, and holds characters that SSM does not allow."""
         return f"{self._prefix}/{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
+
+def _encode(state: SharedState) -> dict[str, Any]:
+    return {
+        "token": asdict(state.token) if state.token else None,
+        "failure": asdict(state.failure) if state.failure else None,
+        "budget": asdict(state.budget) if state.budget else None,
+    }
+
+
+def _decode(content: Mapping[str, Any]) -> SharedState | None:
+    """Return the state of an envelope's content; None if it is not of this release's form."""
+    try:
+        return SharedState(
+            AccessToken(**content["token"]) if content["token"] else None,
+            SharedFailure(**content["failure"]) if content["failure"] else None,
+            LoginBudget(**content["budget"]) if content["budget"] else None,
+        )
+    except (KeyError, TypeError):
+        return None
 
 
 def _report_degraded(what: str, error: Exception | None = None) -> None:
