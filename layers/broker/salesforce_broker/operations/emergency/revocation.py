@@ -41,13 +41,13 @@ class Revocation:
         self.revoked: dict[str, tuple[str, ...]] = {}
         self.refused: dict[str, str] = {}
 
-    def decrypt_shared_tokens(self) -> None:
+    def decrypt_shared_tokens(self, deadline: Deadline) -> None:
         """Read the shared tokens, which are about to be deleted; raise a BrokerError if that was not possible."""
         keys = self._versions()
         for subject in self.subjects:
             for key in keys:
                 identity = TokenIdentity(self._settings.login_url, self._settings.audience, key.client_id, subject)
-                shared = self._shared.read(identity, key.sealing_key)
+                shared = self._shared.read(identity, key.sealing_key, deadline)
                 if shared.read_error:
                     raise EmergencyIncomplete(f"The shared tokens cannot be read: {shared.read_error}.")
                 if shared.token:

@@ -90,7 +90,7 @@ class EmergencyStop:
     def _discard_shared_tokens(self, steps: BestEffort, revocation: Revocation | None) -> int:
         """Delete what is shared, and revoke; return how many parameters were deleted."""
         if revocation:
-            steps.run("decrypt the shared tokens", revocation.decrypt_shared_tokens)
+            steps.run("decrypt the shared tokens", functools.partial(revocation.decrypt_shared_tokens, steps.deadline))
         deleted = steps.run("delete the shared tokens", self._delete_shared) or 0
         if revocation:
             until = self._clock.deadline(min(ALL_SUBJECTS_SECONDS, steps.deadline.seconds_left))
