@@ -22,8 +22,9 @@ from salesforce_broker.signing_key import RECHECK_SECONDS
 from salesforce_broker.transport import Reply
 from tests.support import builders, keys
 from tests.support.builders import refusal, reply
+from tests.support.stage import Stage
 from tests.support.threads import together
-from tests.unit.conftest import Script, Stage
+from tests.unit.conftest import Script
 from tests.unit.test_broker import issue
 
 A, B, C = "00D000000000001!first", "00D000000000001!second", "00D000000000001!third"

@@ -1,0 +1,62 @@
+"""A broker over fakes: one account in which environments can be started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from salesforce_broker.announcements import Announcements
+from salesforce_broker.broker import TokenBroker
+from salesforce_broker.salesforce import Salesforce
+from salesforce_broker.settings import Settings
+from salesforce_broker.signing_key import SigningKeySource
+from salesforce_broker.token_cache import MemoryCache, SharedCache
+from tests.support import builders, keys
+from tests.support.clocks import ManualClock
+from tests.support.fakes import FakeEventBus, FakeParameterStore, FakeSecretsManager, FakeTransport, no_kms
+
+
+class Stage:
+    """One account (secret, parameters, clock) in which environments can be started."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.secrets = FakeSecretsManager(keys.secret())
+        self.parameters: FakeParameterStore = FakeParameterStore()
+        self.bus = FakeEventBus()
+        self.make_bus: Callable[[], Any] = lambda: self.bus
+
+    def environment(
+        self, transport: FakeTransport, *, settings: Settings | None = None, renewal_point: float = 0.75
+    ) -> TokenBroker:
+        """Start an environment with empty memory that talks to Salesforce through `transport`."""
+        given = settings or builders.settings()
+        clock = self.clock.clock()
+        shared = SharedCache(
+            cast("Any", self.parameters),
+            prefix=given.token_cache_prefix,
+            kms_key_id="",
+            tier="Standard",
+            clock=clock,
+        )
+        return TokenBroker(
+            given,
+            keys=SigningKeySource(
+                cast("Any", self.secrets),
+                secret_arn=given.signing_key_secret_arn,
+                client_id="",
+                kms=no_kms,
+                clock=clock,
+            ),
+            memory=MemoryCache(clock),
+            shared=shared if given.token_cache_prefix else None,
+            salesforce=Salesforce(
+                cast("Any", transport),
+                login_url=given.login_url,
+                token_lifetime_seconds=given.token_lifetime_seconds,
+                clock=clock,
+            ),
+            announcements=Announcements(self.make_bus, bus=given.event_bus_name, login_url=given.login_url),
+            clock=clock,
+            renewal_point=renewal_point,
+        )
