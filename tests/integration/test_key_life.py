@@ -15,7 +15,6 @@ import pytest
 from botocore.hooks import HierarchicalEmitter
 from cryptography import x509
 
-from benchmarks.rotation import ADMIN, OTHER_CONSUMER_KEY, PREFIX, KeyLife, rotate_under_reads
 from local_stack.salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial, key_material
 from salesforce_broker import bootstrap, events
 from salesforce_broker.errors import (
@@ -34,6 +33,7 @@ from salesforce_broker.operations.rotation.steps import RotationSteps
 from salesforce_broker.salesforce.transport import Transport
 from tests.support import keys
 from tests.support.fakes import client_error
+from tests.support.key_life import ADMIN, OTHER_CONSUMER_KEY, PREFIX, KeyLife, rotate_under_reads
 
 PAIR = KeyMaterial(keys.pem(keys.rsa_key()), keys.certificate())
 DAY = 24 * 3600

@@ -10,7 +10,8 @@ import pytest
 from salesforce_broker import observability
 from salesforce_broker.errors import AppRefused, BrokerError, LoginRateExceeded, SalesforceBusy
 from tests.support import builders
-from tests.unit.conftest import Script, Stage
+from tests.support.stage import Stage
+from tests.unit.conftest import Script
 
 TOKEN = "00D000000000001!first"
 REFUSED = AppRefused("no such app", hint="look")

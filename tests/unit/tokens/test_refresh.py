@@ -28,8 +28,9 @@ from salesforce_broker.tokens.service import TokenService
 from salesforce_broker.tokens.shared_cache import MAX_DELAY_SECONDS
 from tests.support import builders, keys
 from tests.support.builders import refusal, reply
+from tests.support.stage import Stage
 from tests.support.threads import together
-from tests.unit.conftest import Script, Stage
+from tests.unit.conftest import Script
 from tests.unit.tokens.test_service import issue
 
 A, B, C = "00D000000000001!first", "00D000000000001!second", "00D000000000001!third"

@@ -1,8 +1,8 @@
 """The shared cache: what execution environments share, in SSM Parameter Store. Optional, and never fatal.
 
-Two parameters for each identity: the sealed state (last token, last failure, login budget) and, for seconds, a lease: its creator
-logs in for all. A principal with SSM write access can delay a login by 35 s. It can forge no state; a replayed one counts for
-MAX_DELAY_SECONDS from when it was true; and leases are respected for as long. Every failure of SSM counts as a miss.
+Two parameters for each identity: the sealed state (last token, last failure, login budget) and, for seconds, a lease: its
+creator logs in for all. A principal with SSM write access can delay a login by 35 s. It can forge no state; a replayed one
+counts for MAX_DELAY_SECONDS from when it was true; and leases are respected for as long. Every failure of SSM counts as a miss.
 """
 
 from __future__ import annotations
