@@ -42,3 +42,12 @@ def test_every_alarm_has_its_section() -> None:
     """What it means, and what to do; and no section for an alarm that is not there."""
     alarms = {name for name, each in template.load()["Resources"].items() if each["Type"] == "AWS::CloudWatch::Alarm"}
     assert alarms == set(re.findall(r"^### (\w+Alarm)$", OPERATIONS, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda path: path.stem)
+def test_a_decision_has_its_status_and_date(path: Path) -> None:
+    """A reader sees at the top whether a record still holds, and since when."""
+    title, _, status, _, date = path.read_text().splitlines()[:5]
+    assert title.startswith(f"# {path.stem[:4]}: ")
+    assert re.fullmatch(r"Status: (accepted|proposed|superseded by \d{4})", status)
+    assert re.fullmatch(r"Date: \d{4}-\d\d-\d\d", date)
