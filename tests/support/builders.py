@@ -45,6 +45,7 @@ def settings(**changes: Any) -> Settings:
         "token_cache_kms_key_id": "",
         "token_cache_tier": "Standard",
         "event_bus_name": "default",
+        "gateway_token_secret_arn": "",
     }
     return Settings(**given | changes)
 

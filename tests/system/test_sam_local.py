@@ -63,7 +63,7 @@ class SamLocal:
         self._template = built / "sam-local.yaml"
         self._template.write_text(template.replace("      Variables:\n", "      Variables:\n        AWS_ENDPOINT_URL: ''\n", 1))
         self._variables = folder / "env.json"
-        variables = stack.variables() | {"TOKEN_CACHE_PREFIX": ""}
+        variables = stack.variables() | {"TOKEN_CACHE_PREFIX": "", "GATEWAY_TOKEN_SECRET_ARN": ""}
         self._variables.write_text(
             json.dumps(dict.fromkeys(("TokenFunction", "TokenApiFunction", "RotateKeyFunction"), variables))
         )

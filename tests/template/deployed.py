@@ -28,6 +28,7 @@ EVERYTHING = REQUIRED | {
     "SecurityGroupIds": "sg-0a1b2c3d",
     "EncryptionKey": "customer",
     "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+    "BreakGlassRoleArn": "arn:aws:iam::123456789012:role/break-glass",
     "CodeSigningConfigArn": "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0a1b2c3d",
     "ReservedConcurrency": "50",
     "ProvisionedConcurrency": "2",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from salesforce_broker import observability
+from salesforce_broker.api import request
 from tests.template import deployed
 
 Resource = dict[str, Any]
@@ -430,12 +431,13 @@ def only_secrets_manager_and_the_schedule_rotate(template: Template) -> None:
 
 @rule
 def secret_is_read_by_version_stage(template: Template) -> None:
-    """Roles read only the versions with a stage, not older ones."""
+    """Roles read only the versions with a stage, not older ones; of the gateway token only the current one."""
     for resources in template.each:
         for role, statement in statements(resources):
             if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
-                stages = statement["Condition"]["StringEquals"]["secretsmanager:VersionStage"]
-                assert set(stages) == {"AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"}, role
+                stages = as_list(statement["Condition"]["StringEquals"]["secretsmanager:VersionStage"])
+                of_the_key = {"AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"}
+                assert set(stages) == ({"AWSCURRENT"} if statement["Sid"] == "ReadGatewayToken" else of_the_key), role
 
 
 @rule
@@ -444,11 +446,51 @@ def only_functions_read_the_secret(template: Template) -> None:
     for resources in template.each:
         (policy,) = of_type(resources, "AWS::SecretsManager::ResourcePolicy").values()
         assert (policy["SecretId"], policy["BlockPublicPolicy"]) == ({"Ref": "SigningKeySecret"}, True)
-        (statement,) = policy["ResourcePolicy"]["Statement"]
-        assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
-        assert "secretsmanager:GetSecretValue" in as_list(statement["Action"])
+        statement = denials(policy)["DenyReadOutsideFunctions"]
+        assert as_list(statement["Action"]) == ["secretsmanager:GetSecretValue"]
         readers = statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
         assert sorted(readers, key=str) == sorted((arn(role) for role in ALLOWED), key=str)
+
+
+@rule
+def only_rotation_writes_the_secret(template: Template) -> None:
+    """The secret's resource policy denies writing to every other principal; a parameter adds one role."""
+    for resources in template.each:
+        (policy,) = of_type(resources, "AWS::SecretsManager::ResourcePolicy").values()
+        statement = denials(policy)["DenyWriteOutsideRotation"]
+        assert set(statement["Action"]) == {
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecret",
+            "secretsmanager:UpdateSecretVersionStage",
+        }
+        break_glass = [deployed.EVERYTHING["BreakGlassRoleArn"]] if resources is template.everything else []
+        assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [arn("RotateKeyFunctionRole"), *break_glass]}}
+
+
+def denials(policy: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the statements of a resource policy by Sid; each denies something to every principal."""
+    found: list[dict[str, Any]] = policy["ResourcePolicy"]["Statement"]
+    assert all((each["Effect"], each["Principal"], each["Resource"]) == ("Deny", "*", "*") for each in found)
+    return {each["Sid"]: each for each in found}
+
+
+@rule
+def api_gateway_identifies_itself(template: Template) -> None:
+    """The stage adds a generated value to every event; only the function behind the API reads the same secret."""
+    for resources in template.each:
+        generated = resources["GatewayTokenSecret"]["Properties"]["GenerateSecretString"]
+        assert generated["PasswordLength"] >= 32
+        assert generated["ExcludePunctuation"] is True, "a stage variable takes no other characters"
+        (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
+        resolved = {"Fn::Sub": "{{resolve:secretsmanager:${GatewayTokenSecret}:SecretString}}"}
+        assert stage["Variables"] == {request.GATEWAY_TOKEN: resolved}
+        variables = {
+            name: each["Environment"]["Variables"] for name, each in of_type(resources, "AWS::Lambda::Function").items()
+        }
+        readers = {name: each.get("GATEWAY_TOKEN_SECRET_ARN") for name, each in variables.items()}
+        assert readers == dict.fromkeys(FUNCTIONS) | {"TokenApiFunction": {"Ref": "GatewayTokenSecret"}}
+        allowed = [role for role, each in statements(resources) if {"Ref": "GatewayTokenSecret"} in as_list(each["Resource"])]
+        assert allowed == ["TokenApiFunctionRole"]
 
 
 @rule
@@ -667,7 +709,8 @@ def alarms_cover_every_failure(template: Template) -> None:
     own = [name for name in observability.METRICS if name.startswith("LoginFailed.")]
     own += ["LoginAttempt", "LoginsPaused", "SharedCacheDegraded", "KeyAgeDays", "CertificateDaysLeft"]
     assert {(metric, handler) for metric in (*own, "Throttles", "Duration") for handler in TOKEN_FUNCTIONS} <= watched
-    assert {("Errors", name) for name in FUNCTIONS - {"TokenApiFunction"}} | {("5XXError", "TokenApi")} <= watched
+    once = {("5XXError", "TokenApi"), ("GatewayMismatch", "TokenApiFunction"), ("PendingKey", "RotateKeyFunction")}
+    assert {("Errors", name) for name in FUNCTIONS - {"TokenApiFunction"}} | once <= watched
 
 
 @rule

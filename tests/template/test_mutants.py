@@ -295,6 +295,48 @@ MUTANTS: dict[str, tuple[str, Change]] = {
         "every_role_has_the_permissions_boundary",
         drop("RotateKeyFunctionRole Properties PermissionsBoundary"),
     ),
+    "a writer for whom IAM decides": (
+        "only_rotation_writes_the_secret",
+        drop("SigningKeySecretPolicy Properties ResourcePolicy Statement 1"),
+    ),
+    "an additional writer of the secret": (
+        "only_rotation_writes_the_secret",
+        put(
+            "SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Condition ArnNotEquals aws:PrincipalArn 1",
+            "arn:aws:iam::123456789012:role/admin",
+        ),
+    ),
+    "labels that everybody moves": (
+        "only_rotation_writes_the_secret",
+        drop("SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Action 2"),
+    ),
+    "a denial for one principal only": (
+        "only_rotation_writes_the_secret",
+        put("SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Principal", {"AWS": "arn:aws:iam::1:root"}),
+    ),
+    "a stage without the gateway token": ("api_gateway_identifies_itself", drop(f"{API} Variables")),
+    "a gateway token in the template": ("api_gateway_identifies_itself", put(f"{API} Variables gatewayToken", "secret")),
+    "a function that requires no gateway token": (
+        "api_gateway_identifies_itself",
+        drop("TokenApiFunction Properties Environment"),
+    ),
+    "a gateway token for every function": (
+        "api_gateway_identifies_itself",
+        variable("GATEWAY_TOKEN_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"),
+    ),
+    "a short gateway token": (
+        "api_gateway_identifies_itself",
+        put("GatewayTokenSecret Properties GenerateSecretString PasswordLength", 8),
+    ),
+    "old gateway tokens": (
+        "secret_is_read_by_version_stage",
+        statement(
+            "TokenApiFunctionRole",
+            "ReadGatewayToken",
+            Condition={"StringEquals": {"secretsmanager:VersionStage": ["AWSCURRENT", "AWSPREVIOUS"]}},
+        ),
+    ),
+    "no alarm for invocations past API Gateway": ("alarms_cover_every_failure", drop("GatewayMismatchAlarm")),
     "a secret deleted with the stack": (
         "secret_and_data_key_are_retained",
         drop("SigningKeySecret DeletionPolicy"),

@@ -53,6 +53,7 @@ def test_audience_and_login_url_are_separate() -> None:
         ("TOKEN_CACHE_PREFIX", "/to kens"),
         ("TOKEN_CACHE_TIER", "Advanced!"),
         ("SSLKEYLOGFILE", "/tmp/keys"),
+        ("GATEWAY_TOKEN_SECRET_ARN", "gateway-token"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:
