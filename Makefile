@@ -86,10 +86,10 @@ fuzz: venv ## Ask at random: 10,000 requests that docs/openapi.yaml knows or not
 openapi: venv ## Make docs/openapi.yaml of the code
 	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py
 
-check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, template (scanners too), locks
+check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, words, template (scanners too), locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/salesforce_project.py tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/word_check.py tools/salesforce_project.py tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
@@ -97,6 +97,7 @@ check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, templ
 	$(BIN)/mypy functions/emergency_stop/handler.py
 	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
 	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py --check
+	$(BIN)/python tools/word_check.py
 	$(BIN)/cfn-lint examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint
 	@mkdir -p .build

@@ -30,7 +30,7 @@ def test_a_token_comes_from_a_login_then_memory_then_the_shared_cache(account: A
     assert (1, 1) == (account.salesforce.exchanges(), account.salesforce.logins())
 
 
-def test_the_articles_request_is_answered(account: Account) -> None:
+def test_a_request_at_the_alias_is_answered(account: Account) -> None:
     """POST /api/jwtauth {"sub": ...}."""
     status, body = account.call(event_file("api-jwtauth"))
     assert (200, "Bearer") == (status, body["token_type"])

@@ -78,8 +78,8 @@ class SamLocal:
     def environment(self) -> dict[str, str]:
         """What SAM CLI sees of this machine."""
         hidden = {"AWS_ENDPOINT_URL"}
-        given = {name: value for name, value in self.stack.aws.environment.items() if name not in hidden}
-        return {**os.environ, **given, "SAM_CLI_TELEMETRY": "0"}
+        visible = {name: value for name, value in self.stack.aws.environment.items() if name not in hidden}
+        return {**os.environ, **visible, "SAM_CLI_TELEMETRY": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_an_event_is_answered(sam: SamLocal, event: str) -> None:
     assert holds(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def test_the_articles_request_is_answered(sam: SamLocal) -> None:
+def test_a_request_at_the_alias_is_answered(sam: SamLocal) -> None:
     """`sam local start-api`, then POST /api/jwtauth: a token that Salesforce knows."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -193,15 +193,15 @@ def main() -> int:
     parser.add_argument("--lifetimes", type=int, default=4)
     parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     observability.logger.setLevel(logging.CRITICAL)
     # Metrics are flushed at the end of an invocation, or all 100: here nothing is invoked. A Mock would keep every call.
     silent = mock.patch.multiple(observability, count=lambda _name: None, audit=lambda _event, **_fields: None)
     with silent:
         holds = [
-            cold_burst(given.processes, given.each),
-            steady(given.environments, 100, given.lifetimes, given.seed),
-            outage(given.hours, 50),
+            cold_burst(arguments.processes, arguments.each),
+            steady(arguments.environments, 100, arguments.lifetimes, arguments.seed),
+            outage(arguments.hours, 50),
         ]
     print("\nAll figures hold." if all(holds) else "\nA figure does not hold.")
     return 0 if all(holds) else 1

@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             "httpMethod": self.command,
             "headers": headers,
             "multiValueHeaders": {name: [value] for name, value in headers.items()},
-            "queryStringParameters": {name: given[-1] for name, given in values.items()} or None,
+            "queryStringParameters": {name: all_values[-1] for name, all_values in values.items()} or None,
             "multiValueQueryStringParameters": values or None,
             "pathParameters": None,
             "stageVariables": dict(self.stage_variables) if self.stage_variables else None,

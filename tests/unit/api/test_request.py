@@ -24,17 +24,17 @@ def parse_body(body: str | None, **changes: Any) -> TokenRequest:
 @pytest.mark.parametrize("body", [None, "", "{}"])
 def test_no_body_asks_for_the_default(body: str | None) -> None:
     """Every field is optional, and so is the body."""
-    asked = parse_body(body)
-    assert (Action.TOKEN, None, 0, None) == (asked.action, asked.subject, asked.min_ttl, asked.rejected)
+    parsed = parse_body(body)
+    assert (Action.TOKEN, None, 0, None) == (parsed.action, parsed.subject, parsed.min_ttl, parsed.rejected)
 
 
 def test_all_fields_are_read() -> None:
     """sub, min_ttl and rejected."""
-    asked = parse_body('{"sub": "a@b.c", "min_ttl": 60, "rejected": "0123456789abcdef"}')
-    assert ("a@b.c", 60, "0123456789abcdef") == (asked.subject, asked.min_ttl, asked.rejected)
+    parsed = parse_body('{"sub": "a@b.c", "min_ttl": 60, "rejected": "0123456789abcdef"}')
+    assert ("a@b.c", 60, "0123456789abcdef") == (parsed.subject, parsed.min_ttl, parsed.rejected)
 
 
-def test_the_articles_request_works_word_for_word() -> None:
+def test_a_request_at_the_alias_works_as_curl_sends_it() -> None:
     """POST /api/jwtauth with a JSON body that curl labels as a form."""
     event = api_event(path="/api/jwtauth", body='{"sub":"a@b.c"}')
     event["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -133,8 +133,8 @@ def test_the_caller_is_who_iam_says() -> None:
 
 def test_the_gateways_limit_bounds_the_time() -> None:
     """A function with 15 minutes left still answers before API Gateway hangs up."""
-    asked = request.from_api_gateway(api_event(), Context(seconds=900))
-    assert request.API_GATEWAY_SECONDS == asked.seconds_left
+    parsed = request.from_api_gateway(api_event(), Context(seconds=900))
+    assert request.API_GATEWAY_SECONDS == parsed.seconds_left
 
 
 TOKEN = "q7RkT2mVx0"
@@ -174,8 +174,8 @@ def test_stage_variables_of_another_type_are_no_event_of_the_gateway() -> None:
 @pytest.mark.parametrize("payload", [None, {}])
 def test_an_empty_payload_asks_for_the_default(payload: object) -> None:
     """The invoke handler needs no field either."""
-    asked = request.from_invoke(payload, Context())
-    assert (Action.TOKEN, None) == (asked.action, asked.subject)
+    parsed = request.from_invoke(payload, Context())
+    assert (Action.TOKEN, None) == (parsed.action, parsed.subject)
 
 
 def test_the_invoke_function_takes_an_action() -> None:
