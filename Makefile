@@ -104,7 +104,7 @@ format: venv ## Format the Python code, and mend what ruff can
 lint: venv ## Lint, formatting, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/salesforce_project.py tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/word_check.py tools/salesforce_project.py tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
@@ -116,6 +116,7 @@ pr: lint unit ## What to run before a pull request: lint, unit
 
 check: venv $(SCAN)/.installed lock-check lint ## All that is checked without running it: lint, template (scanners too), locks
 	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py --check
+	$(BIN)/python tools/word_check.py
 	$(BIN)/cfn-lint examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint
 	@mkdir -p .build

@@ -100,14 +100,14 @@ def test_the_region_can_be_another_one() -> None:
     assert holds(endpoint.arrived[0], "secret-for-tests", service="execute-api", region="sa-east-1")
 
 
-def caller(way: str, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, **given: Any) -> Broker:
+def caller(way: str, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Broker:
     """Return a client that goes that way to the endpoint."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", endpoint.url)
     session = boto3.Session(**CREDENTIALS)
     return (
-        Broker("TokenFunction", session=session, **given)
+        Broker("TokenFunction", session=session, **options)
         if way == "invoke"
-        else Broker(url=endpoint.url, session=session, **given)
+        else Broker(url=endpoint.url, session=session, **options)
     )
 
 

@@ -41,6 +41,7 @@ from salesforce_broker.events import EventPublisher
 from salesforce_broker.operations import bootstrap as operations_bootstrap
 from salesforce_broker.operations import config as operations_config
 from salesforce_broker.operations import request as operations_request
+from salesforce_broker.operations.response import to_rotation_answer
 from salesforce_broker.tokens.model import IssuedToken
 from salesforce_broker.tokens.service import TokenService
 from tests.support import builders
@@ -141,11 +142,10 @@ class KeyLife:
 
     def invoke(self, payload: Mapping[str, object]) -> dict[str, Any]:
         """Invoke the rotation's function, cold."""
-        given, rotation = config.load(self.variables), operations_config.load_rotation(self.variables)
-        changes = operations_bootstrap.build_rotation(given, rotation, clock=self.clock)
-        return operations_response.to_rotation_answer(
-            changes.answer(operations_request.from_rotation(dict(payload), Context(seconds=900)))
-        )
+        settings, rotation = config.load(self.variables), operations_config.load_rotation(self.variables)
+        changes = operations_bootstrap.build_rotation(settings, rotation, clock=self.clock)
+        request = operations_request.from_rotation(dict(payload), Context(seconds=900))
+        return to_rotation_answer(changes.answer(request))
 
     def be_the_person(self) -> None:
         """Upload what was announced last."""

@@ -33,36 +33,36 @@ class Stage:
         self, transport: FakeTransport, *, settings: Settings | None = None, renewal_point: float = 0.75
     ) -> TokenService:
         """Start an environment with empty memory that talks to Salesforce through `transport`."""
-        given = settings or builders.settings()
+        effective = settings or builders.settings()
         clock = self.clock.clock()
         shared = SharedCache(
             cast("Any", self.parameters),
-            prefix=given.token_cache_prefix,
+            prefix=effective.token_cache_prefix,
             kms_key_id="",
             tier="Standard",
             clock=clock,
         )
         keys = SigningKeySource(
             cast("Any", self.secrets),
-            secret_arn=given.signing_key_secret_arn,
+            secret_arn=effective.signing_key_secret_arn,
             client_id="",
             kms=no_kms,
             clock=clock,
         )
         salesforce = SalesforceClient(
             cast("Any", transport),
-            login_url=given.login_url,
-            token_lifetime_seconds=given.token_lifetime_seconds,
+            login_url=effective.login_url,
+            token_lifetime_seconds=effective.token_lifetime_seconds,
             clock=clock,
         )
         tokens = TokenSource(
-            given,
+            effective,
             keys=keys,
             memory=MemoryCache(clock),
-            shared=shared if given.token_cache_prefix else NoSharedCache(),
+            shared=shared if effective.token_cache_prefix else NoSharedCache(),
             salesforce=salesforce,
-            events=EventPublisher(self.make_bus, bus=given.event_bus_name, login_url=given.login_url),
+            events=EventPublisher(self.make_bus, bus=effective.event_bus_name, login_url=effective.login_url),
             clock=clock,
             renewal_point=renewal_point,
         )
-        return TokenService(given, keys=keys, tokens=tokens, salesforce=salesforce, clock=clock)
+        return TokenService(effective, keys=keys, tokens=tokens, salesforce=salesforce, clock=clock)

@@ -27,23 +27,23 @@ def main() -> int:
     parser.add_argument("--lifetimes", type=int, default=4)
     parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     observability.logger.setLevel(logging.CRITICAL)
     # Metrics are flushed at the end of an invocation, or all 100: here nothing is invoked. A Mock would keep every call.
     silent = mock.patch.multiple(observability, count=lambda _name: None, audit=lambda _event, **_fields: None)
     good = True
     with silent:
-        for figures in _runs(given):
+        for figures in _runs(arguments):
             print(f"\n{figures.text}", flush=True)
             good = good and figures.hold
     print("\nAll figures hold." if good else "\nA figure does not hold.")
     return 0 if good else 1
 
 
-def _runs(given: argparse.Namespace) -> Iterator[fleet.Figures]:
-    yield fleet.cold_burst(given.processes, given.each)
-    yield fleet.steady(given.environments, 100, given.lifetimes, given.seed)
-    yield fleet.outage(given.hours, 50)
+def _runs(arguments: argparse.Namespace) -> Iterator[fleet.Figures]:
+    yield fleet.cold_burst(arguments.processes, arguments.each)
+    yield fleet.steady(arguments.environments, 100, arguments.lifetimes, arguments.seed)
+    yield fleet.outage(arguments.hours, 50)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ TWO = ADMIN | {"SALESFORCE_OTHER_CLIENT_ID": "3MVG9.green", "SALESFORCE_OTHER_AP
 
 def test_by_default_a_person_uploads_to_one_app() -> None:
     """And the key lies in the secret."""
-    given = load_rotation({})
-    assert ("secret", "", 1) == (given.key_store, given.admin_secret_arn, len(given.apps))
+    settings = load_rotation({})
+    assert ("secret", "", 1) == (settings.key_store, settings.admin_secret_arn, len(settings.apps))
 
 
 def test_an_app_is_found_by_its_consumer_key() -> None:
@@ -61,19 +61,19 @@ EMERGENCY = {"TOKEN_FUNCTIONS": "stack-TokenApiFunction-1a,stack-TokenFunction-2
 
 def test_an_emergency_stop_reads_its_own_settings_alone() -> None:
     """Empty is none; that the rest makes no sense is no matter."""
-    given = operations_config.load_emergency(EMERGENCY | {"SALESFORCE_LOGIN_URL": "https://evil.example"})
+    settings = operations_config.load_emergency(EMERGENCY | {"SALESFORCE_LOGIN_URL": "https://evil.example"})
     assert (("stack-TokenApiFunction-1a", "stack-TokenFunction-2b"), None, 0, "") == (
-        given.functions,
-        given.reserved_concurrency,
-        given.provisioned_concurrency,
-        given.token_cache_prefix,
+        settings.functions,
+        settings.reserved_concurrency,
+        settings.provisioned_concurrency,
+        settings.token_cache_prefix,
     )
     more = {"RESERVED_CONCURRENCY": "50", "PROVISIONED_CONCURRENCY": "2", "TOKEN_CACHE_PREFIX": "/broker/tokens"}
-    given = operations_config.load_emergency(EMERGENCY | more)
+    settings = operations_config.load_emergency(EMERGENCY | more)
     assert (50, 2, "/broker/tokens") == (
-        given.reserved_concurrency,
-        given.provisioned_concurrency,
-        given.token_cache_prefix,
+        settings.reserved_concurrency,
+        settings.provisioned_concurrency,
+        settings.token_cache_prefix,
     )
 
 

@@ -56,7 +56,7 @@ def generate_secret_fields(version_id: str, *, bits: int, days: int, now: float)
 class RotationSteps:
     """BestEffort of a change; each can be repeated."""
 
-    def __init__(  # noqa: PLR0913  the rooms, by their names
+    def __init__(  # noqa: PLR0913  the collaborators, by their names
         self,
         settings: Settings,
         rotation: RotationSettings,
@@ -115,7 +115,7 @@ class RotationSteps:
             return None
 
     def check(self, pending: Version, current: Version | None) -> SigningKey:
-        """Return the key that waits; SigningKeyUnusable if it is not one for this stack to move on to."""
+        """Return the pending key; SigningKeyUnusable if this stack must not activate it."""
         if set(pending.fields) - FIELDS:
             raise SigningKeyUnusable("The version that waits has fields that no key has.", hint="Have it made here.")
         key = self._parse(pending)

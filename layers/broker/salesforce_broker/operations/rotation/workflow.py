@@ -1,4 +1,4 @@
-"""The order in which a key is born and changed: by an operator's word, by Secrets Manager's four steps, by the clock.
+"""The order in which a key is created and rotated: by an operator, by Secrets Manager's four steps, by the hourly schedule.
 
 Owns which step follows which, and when a change is given up. Does not do them (see `key_change`).
 
@@ -96,7 +96,7 @@ class KeyRotation:
         return key
 
     def _certificate(self) -> PublishedKey:
-        """Publish the certificate of the key that waits, else of the one in use, again."""
+        """Publish the certificate of the pending key, else of the current one, again."""
         for label in (PENDING, CURRENT):
             version = self._versions.read(label)
             if version and version.fields.get("certificate"):
@@ -108,7 +108,7 @@ class KeyRotation:
         )
 
     def _finish(self, deadline: Deadline) -> PublishedKey:
-        """Move on to the key that waits, if Salesforce takes it; else raise what it says (AssertionRefused: not uploaded)."""
+        """Activate the pending key if Salesforce accepts it; else raise what it says (AssertionRefused: not uploaded)."""
         pending = self._versions.read(PENDING)
         if pending is None or not self._steps.key(pending):
             raise InvalidRequest("There is no key that waits.", hint="Make one: the action 'create'.")
