@@ -26,8 +26,3 @@ def token_is_over(status: int, body: bytes) -> bool:
     if status == HTTPStatus.UNAUTHORIZED:
         return b"INVALID_SESSION_ID" in body and not any(words in body for words in INCURABLE)
     return status == HTTPStatus.FORBIDDEN and body.strip() == b"Bad_OAuth_Token"
-
-
-def origin_differs(url: str, instance_url: str) -> bool:
-    """Tell whether a URL is not below the instance URL, to which alone the token belongs."""
-    return url.lower() != instance_url.lower() and not url.lower().startswith(f"{instance_url.lower()}/")
