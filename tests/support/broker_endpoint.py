@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -32,7 +33,7 @@ class BrokerEndpoint(Loopback):
     True if it has. `served` of its handler counts the requests of a connection.
     """
 
-    def __init__(self, handle: Handle = lambda _: False) -> None:
+    def __init__(self, handle: Handle = lambda _: False, *, tls: ssl.SSLContext | None = None) -> None:
         self.arrived: list[Arrived] = []
         self.ports: dict[str, list[int]] = {}
         arrived, ports = self.arrived, self.ports
@@ -57,6 +58,9 @@ class BrokerEndpoint(Loopback):
                 """Say nothing."""
 
         super().__init__(Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://localhost:{self._server.server_port}"
 
 
 def send_json(handler: BaseHTTPRequestHandler, status: int, body: object, **headers: str) -> None:

@@ -24,12 +24,13 @@ FORBIDDEN = (
     "The stage or the domain's mapping in the URL is wrong, AWS WAF blocks the call, or a private API is called by another name"
     " than its VPC endpoint expects. For permissions API Gateway says more."
 )
+NO_FIT = "This client and the broker do not fit: use the version of the broker's stack."
 NOT_AWS = "A proxy, a firewall or a custom page of AWS WAF may have answered: see the URL and the proxy's settings."
 
 
 _BY_STATUS: dict[int, Callable[[], BrokerError]] = {
     404: lambda: AnswerInvalid("There is no broker at this URL (status 404).", hint=NO_PATH),
-    413: lambda: InvalidRequest("API Gateway calls the request too large.", hint="This client and the broker do not fit."),
+    413: lambda: InvalidRequest("API Gateway calls the request too large.", hint=NO_FIT),
     429: lambda: BrokerThrottled(
         "API Gateway has too many requests.", hint="Call less often, or raise the limit.", retry_after=1
     ),
@@ -67,6 +68,8 @@ def _refused(status: int, code: str, message: str | None) -> BrokerError:
         return refused
     if message == "Forbidden":
         return CallDenied("API Gateway forbids the call without a reason (Forbidden).", hint=FORBIDDEN)
+    if status == HTTPStatus.BAD_REQUEST:
+        return InvalidRequest("API Gateway calls the request invalid.", hint=NO_FIT)
     return CallDenied(f"API Gateway refused the call (status {status}).", hint=aws_refusals.API.hint)
 
 

@@ -38,6 +38,8 @@ def _throttled(text: str, hint: str) -> _Meaning:
     return _Meaning(BrokerThrottled, text, hint, 1)
 
 
+NO_FIT = "This client and the broker do not fit: use the version of the broker's stack."
+_FILES = "the broker needs no file system: remove it from the function."
 _ENVIRONMENT_KEY = "the KMS key of the function's environment variables"
 
 MEANINGS = {
@@ -56,6 +58,21 @@ MEANINGS = {
     "ENINotReady": _transient("The network interface of the broker's function is still being made.", 10),
     "EC2Unexpected": _transient("EC2 failed while Lambda prepared the function's network.", 5),
     "EFSMountTimeout": _transient("The function's file system could not be mounted in time.", 5),
+    "S3FilesMountTimeout": _transient("The function's file system could not be mounted in time.", 5),
+    "CodeArtifactUserPending": _transient("Lambda is still preparing the function's code.", 10),
+    "CodeArtifactUserDeleted": _transient("Lambda is preparing the function's code anew.", 10),
+    "CodeArtifactUserFailed": _operator("Lambda could not prepare the function's code.", "deploy it again."),
+    "ServiceQuotaExceeded": _operator("A quota of Lambda's is used up.", "raise it."),
+    "RuntimeAliasDeleted": _operator("Lambda no longer has the function's runtime.", "deploy a newer version."),
+    "RuntimeVersionDeleted": _operator("Lambda no longer has the function's runtime version.", "deploy a newer version."),
+    "SnapStartRegenerationFailure": _operator(
+        "Lambda could not renew the snapshot of the broker's function.", "see the function's log, and deploy."
+    ),
+    "EFSIO": _operator("The function's file system fails.", _FILES),
+    "EFSMountConnectivity": _operator("The function cannot reach its file system.", _FILES),
+    "EFSMountFailure": _operator("The function may not mount its file system.", _FILES),
+    "S3FilesMountConnectivity": _operator("The function cannot reach its file system.", _FILES),
+    "S3FilesMountFailure": _operator("The function may not mount its file system.", _FILES),
     "SnapStart": _operator("The broker's function fails when its snapshot is restored.", "see the function's log."),
     "ENILimitReached": _operator("The VPC has no network interface left for the function.", "raise the quota of interfaces."),
     "SubnetIPAddressLimitReached": _operator("The function's subnets have no address left.", "use larger subnets."),
@@ -76,17 +93,19 @@ MEANINGS = {
         "Lambda has no such function, version or alias in this account and region.",
         "Check its name (stack output TokenFunctionArn) and the region.",
     ),
+    "NoPublishedVersion": _Meaning(
+        CallDenied, "The function has no published version.", "Check its name (stack output TokenFunctionArn)."
+    ),
+    "ModeNotSupported": _Meaning(CallDenied, "The function cannot be invoked like the broker's.", "Check its name."),
+    "DurableExecutionAlreadyStarted": _Meaning(CallDenied, "The function is a durable one, not a broker's.", "Check its name."),
     "RecursiveInvocation": _Meaning(
         CallDenied,
         "Lambda ended a loop: functions called each other about 16 times.",
         "Look for the function that is called by what it calls.",
     ),
-    "RequestTooLarge": _Meaning(
-        InvalidRequest, "Lambda calls the request too large.", "This client and the broker do not fit."
-    ),
-    "InvalidRequestContent": _Meaning(
-        InvalidRequest, "Lambda could not read the request.", "This client and the broker do not fit."
-    ),
+    "RequestTooLarge": _Meaning(InvalidRequest, "Lambda calls the request too large.", NO_FIT),
+    "SerializedRequestEntityTooLarge": _Meaning(InvalidRequest, "Lambda calls the request too large.", NO_FIT),
+    "InvalidRequestContent": _Meaning(InvalidRequest, "Lambda could not read the request.", NO_FIT),
     "InvalidParameterValue": _Meaning(InvalidRequest, "Lambda calls a parameter invalid.", "Check the function's name."),
     "UnsupportedMediaType": _Meaning(InvalidRequest, "Lambda could not read the request.", "A proxy may have changed it."),
 }

@@ -14,7 +14,7 @@ from salesforce_broker_client.errors import BrokerUnreachable
 
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _TUNNEL_REASONS = {
-    "407": "it wants a user and a password, in HTTPS_PROXY",
+    "407": "it wants a user and a password",
     "403": "it does not allow this host",
     "502": "it cannot reach this host",
     "504": "it cannot reach this host in time",
@@ -37,9 +37,9 @@ def named(error: Exception, host: str) -> BrokerUnreachable:
     chain = list(_chain(error))
     through_proxy = any(isinstance(each, urllib3.exceptions.ProxyError) for each in chain)
     where = f"the proxy on the way to {host}" if through_proxy else host
-    for find in (_tunnel, _resolution, _tls, _network, _timeout):
+    for find, named_host in ((_tunnel, host), (_resolution, where), (_tls, where), (_network, where), (_timeout, where)):
         for each in chain:
-            if (found := find(each, where)) is not None:
+            if (found := find(each, named_host)) is not None:
                 return found
     return BrokerUnreachable(f"The call to {where} failed: {type(error).__name__}.", hint=ROUTE)
 
@@ -49,7 +49,7 @@ def _tunnel(error: BaseException, where: str) -> BrokerUnreachable | None:
     if found is None:
         return None
     reason = _TUNNEL_REASONS.get(found[1], f"status {found[1]}")
-    hint = "Check HTTPS_PROXY, and NO_PROXY for hosts that need no proxy."
+    hint = "Check HTTPS_PROXY (http://user:password@proxy:port), and NO_PROXY for hosts that need no proxy."
     return BrokerUnreachable(f"The proxy refused a tunnel to {where}: {reason}.", hint=hint, retryable=found[1][0] == "5")
 
 
