@@ -64,6 +64,18 @@ def test_every_request_over_https_has_a_signature_that_holds(session_token: str 
         assert not holds(request, "another-secret", service="execute-api", region="eu-west-3")
 
 
+def test_every_invoke_has_a_signature_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the request as it arrives, though botocore has signed it and another client sends it."""
+    with BrokerEndpoint() as endpoint:
+        broker = caller("invoke", endpoint.url, monkeypatch)
+        broker.token("a+b@acme.example", min_ttl=60)
+        broker.identity("a+b@acme.example")
+    assert ["/2015-03-31/functions/TokenFunction/invocations"] * 2 == [each.target for each in endpoint.arrived]
+    for request in endpoint.arrived:
+        assert holds(request, "secret-for-tests", service="lambda", region="eu-west-3")
+        assert not holds(request, "another-secret", service="lambda", region="eu-west-3")
+
+
 def test_the_region_can_be_another_one() -> None:
     """Than the session's."""
     with BrokerEndpoint() as endpoint:

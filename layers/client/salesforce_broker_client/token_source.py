@@ -19,6 +19,9 @@ from salesforce_broker_client.transports import Transport
 PAUSE_AFTER_FAILURE_SECONDS = 5.0
 """After a failed call, how long a token that is still valid is used before the broker is called again."""
 
+MAX_TIMEOUT_SECONDS = 86400.0
+"""More is this: locks and sockets overflow at some number, infinity included."""
+
 SUPPRESSED_SECONDS = 30.0
 """How long the same token is not reported again, where the broker does not say for how long."""
 
@@ -83,14 +86,14 @@ class TokenSource:
         another thread included.
         """
         fingerprint = rejected.fingerprint if isinstance(rejected, Token) else rejected
-        timeout = self._timeout if timeout is None else timeout
+        timeout = self._seconds(timeout)
         held = self._usable(sub, min_ttl, fingerprint)
         if held and self._cache.fresh(held):
             return held.token
         subject = self._subject(sub)
         request = _Request(sub, min_ttl, fingerprint, self._clock.monotonic() + timeout, subject.failures)
         # A caller with a valid token does not wait for the thread that renews it.
-        if not subject.lock.acquire(timeout=0 if held else max(timeout, 0)):
+        if not subject.lock.acquire(timeout=0 if held else timeout):
             if held:
                 return held.token
             raise BrokerUnreachable("Another thread has been waiting for the broker for the whole timeout.")
@@ -106,7 +109,7 @@ class TokenSource:
 
     def identity(self, sub: str | None = None, *, timeout: float | None = None) -> dict[str, Any]:
         """Return what Salesforce says of whose the token is (user, org, e-mail ...); BrokerError."""
-        found = self._transport.call("identity", {"sub": sub} if sub else {}, self._timeout if timeout is None else timeout)
+        found = self._transport.call("identity", {"sub": sub} if sub else {}, self._seconds(timeout))
         owner, organization_id = found.get("sub"), answers.organization_id_of(found)
         if not isinstance(owner, str) or organization_id is None or "user_id" not in found:
             raise AnswerInvalid("The broker's answer does not name the user and the org.", hint="Check the broker's version.")
@@ -147,6 +150,9 @@ class TokenSource:
             subject.reported = found.fingerprint
             subject.reported_until = self._clock.monotonic() + (found.retry_after or SUPPRESSED_SECONDS)
         return found
+
+    def _seconds(self, timeout: float | None) -> float:
+        return min(max(self._timeout if timeout is None else timeout, 0.0), MAX_TIMEOUT_SECONDS)
 
     def _usable(self, sub: str | None, min_ttl: int, rejected: str | None) -> Held | None:
         held = self._cache.get(sub)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from salesforce_broker_client.token_expiry import token_is_over
+from salesforce_broker_client.token_expiry import token_has_ended
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ from salesforce_broker_client.token_expiry import token_is_over
 )
 def test_only_what_another_token_cures_calls_for_one(status: int, body: bytes, over: bool) -> None:
     """The 401s that stay are handed on."""
-    assert over == token_is_over(status, body)
+    assert over == token_has_ended(status, body)

@@ -97,7 +97,7 @@ def test_renewal_is_jittered(start: Start) -> None:
 
 
 @pytest.mark.parametrize("hand", ["wall", "monotonic"])
-def test_a_token_is_over_if_either_clock_says_so(start: Start, hand: str) -> None:
+def test_a_token_has_ended_if_either_clock_says_so(start: Start, hand: str) -> None:
     """A Lambda may thaw after an hour; a wall clock may stand."""
     caller = start(A, B)
     caller.broker.token()
@@ -204,6 +204,21 @@ def test_a_call_ends_at_its_timeout(timeout: float | None) -> None:
     with pytest.raises(BrokerUnreachable, match="did not answer within 0"):
         broker.token(timeout=timeout)
     go.set()
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 10**30])
+def test_a_timeout_can_be_without_an_end(start: Start, timeout: float) -> None:
+    """As some write it."""
+    assert "00D!first" == start(A).broker.token(timeout=timeout).access_token
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("-inf")])
+def test_no_time_is_no_time(start: Start, timeout: float) -> None:
+    """A Lambda's context may have nothing left; the call is an error of the tree."""
+    caller = start(A)
+    caller.lambda_.before_answer = lambda: time.sleep(0.05)
+    with pytest.raises(BrokerUnreachable, match="within 0 s"):
+        caller.broker.token(timeout=timeout)
 
 
 def test_which_broker_is_said_once(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 from salesforce_broker_client.adapters._extras import needs_extra
 from salesforce_broker_client.origin import differs
 from salesforce_broker_client.token import Token
-from salesforce_broker_client.token_expiry import SUSPECT, token_is_over
+from salesforce_broker_client.token_expiry import SUSPECT, token_has_ended
 from salesforce_broker_client.token_source import TokenSource
 
 with needs_extra("httpx", "httpx", "anyio"):
@@ -36,7 +36,7 @@ class SalesforceHttpxAuth(httpx.Auth):
         """Sign a request; sign it again if its token had ended."""
         token = self._broker.token(self._sub)
         response = yield _signed(request, token)
-        if _suspect(response, token) and token_is_over(response.status_code, response.read()) and _rewinds(request):
+        if _suspect(response, token) and token_has_ended(response.status_code, response.read()) and _rewinds(request):
             following = self._broker.token(self._sub, rejected=token)
             if _helps(following, token):
                 yield _signed(request, following)
@@ -45,7 +45,7 @@ class SalesforceHttpxAuth(httpx.Auth):
         """Sign a request; sign it again if its token had ended."""
         token = await token_of(self._broker, self._sub)
         response = yield _signed(request, token)
-        if _suspect(response, token) and token_is_over(response.status_code, await response.aread()) and _rewinds(request):
+        if _suspect(response, token) and token_has_ended(response.status_code, await response.aread()) and _rewinds(request):
             following = await token_of(self._broker, self._sub, token)
             if _helps(following, token):
                 yield _signed(request, following)

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from salesforce_broker_client.adapters._extras import needs_extra
 from salesforce_broker_client.origin import differs
 from salesforce_broker_client.token import Token
-from salesforce_broker_client.token_expiry import SUSPECT, token_is_over
+from salesforce_broker_client.token_expiry import SUSPECT, token_has_ended
 from salesforce_broker_client.token_source import TokenSource
 
 with needs_extra("requests", "requests"):
@@ -54,7 +54,7 @@ class SalesforceAuth(requests.auth.AuthBase):
 
     def _resend(self, token: Token, start: int | None, response: requests.Response, **arguments: Any) -> requests.Response:
         """Send a request once more, with another token, if its own had ended."""
-        if response.status_code not in SUSPECT or not token_is_over(response.status_code, response.content):
+        if response.status_code not in SUSPECT or not token_has_ended(response.status_code, response.content):
             return response
         request = response.request.copy()
         if differs(str(request.url), token.instance_url):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 from salesforce_broker_client import errors, fork
-from salesforce_broker_client.transports import aws_refusals
 
 
 class AwsSession:
@@ -33,6 +31,8 @@ class AwsSession:
 
     def client(self, service: str, region: str | None, config: Any) -> Any:
         """Make a client; BrokerError."""
+        from salesforce_broker_client.transports import aws_refusals  # noqa: PLC0415  no call, no import
+
         with self._lock, aws_refusals.named():
             session = self._session()
             make = session.client if hasattr(session, "client") else session.create_client
@@ -40,7 +40,9 @@ class AwsSession:
 
     def sign(self, request: Any, service: str, region: str | None) -> None:
         """Sign an AWSRequest with Signature Version 4; BrokerError."""
-        from botocore.auth import SigV4Auth  # noqa: PLC0415  boto3 is imported by the first call
+        from botocore.auth import SigV4Auth  # noqa: PLC0415  no call, no import
+
+        from salesforce_broker_client.transports import aws_refusals  # noqa: PLC0415  likewise
 
         with self._lock, aws_refusals.named():
             session = self._session()
@@ -53,13 +55,15 @@ class AwsSession:
 
     def ca_bundle(self) -> str | None:
         """Return the file or folder of CA certificates that the environment or the profile names, else None; BrokerError."""
+        from salesforce_broker_client.transports import aws_refusals  # noqa: PLC0415  no call, no import
+
         with self._lock, aws_refusals.named():
             session = self._session()
             # boto3's sessions have no way of their own to read a setting.
             settings = getattr(session, "_session", session)
             read = getattr(settings, "get_config_variable", None)
             path: str | None = (read("ca_bundle") if read else None) or os.environ.get("REQUESTS_CA_BUNDLE")
-        if path and not Path(path).exists():
+        if path and not os.path.exists(path):  # noqa: PTH110  pathlib would cost every caller's cold start
             raise errors.CallDenied(f"There is no CA bundle at {path}.", hint="AWS_CA_BUNDLE (or ca_bundle) names it.")
         return path
 

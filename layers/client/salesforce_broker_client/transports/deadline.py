@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from salesforce_broker_client.errors import BrokerUnreachable
+
+if TYPE_CHECKING:
+    import socket
 
 Answer = TypeVar("Answer")
 
@@ -35,6 +37,8 @@ class Call:
 
     def watch(self, connection: socket.socket) -> None:
         """Have the connection shut down at the deadline. A copy is kept: libraries close theirs before a body is read."""
+        import socket  # noqa: PLC0415  no call, no import
+
         with contextlib.suppress(OSError):  # closed already
             self._sockets.append(socket.fromfd(connection.fileno(), connection.family, connection.type))
         if self._cancelled:
@@ -42,6 +46,8 @@ class Call:
 
     def cancel(self) -> None:
         """End what the call is waiting for."""
+        import socket  # noqa: PLC0415  likewise
+
         self._cancelled = True
         for connection in list(self._sockets):
             with contextlib.suppress(OSError):  # the other side was faster
@@ -94,6 +100,7 @@ class _Result(Generic[Answer]):
 
 def run_within(seconds: float, work: Callable[[], Answer]) -> Answer:
     """Return what `work` returns, or raise what it raises; BrokerUnreachable when the seconds are over."""
+    seconds = max(seconds, 0.0)
     call = Call(seconds)
     result = _Result(call, work)
     context = contextvars.copy_context()

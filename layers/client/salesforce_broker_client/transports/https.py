@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from salesforce_broker_client import errors, fork
 from salesforce_broker_client.clock import Clock
 from salesforce_broker_client.json_values import json_object
-from salesforce_broker_client.origin import broker_url
-from salesforce_broker_client.transports import api_gateway_errors, deadline
+from salesforce_broker_client.origin import Origin, broker_url
+from salesforce_broker_client.transports import deadline
 from salesforce_broker_client.transports.aws_session import AwsSession
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class HttpsTransport:
 
 
 def _understood(status: int, code: str, content: bytes) -> dict[str, Any]:
+    from salesforce_broker_client.transports import api_gateway_errors  # noqa: PLC0415  likewise
+
     answer = json_object(content)
     if answer is not None and status == HTTPStatus.OK:
         return answer
@@ -67,5 +68,6 @@ def _understood(status: int, code: str, content: bytes) -> dict[str, Any]:
 
 def _region_of(url: str) -> str | None:
     """Read the region in an API Gateway host; a domain of one's own has none."""
-    labels = (urlsplit(url).hostname or "").split(".")
+    parsed = Origin.parse(url)
+    labels = parsed[0].host.split(".") if parsed else []
     return labels[labels.index("execute-api") + 1] if "execute-api" in labels[:-1] else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from salesforce_broker_client import errors, fork
 from salesforce_broker_client.clock import Clock
 from salesforce_broker_client.json_values import json_object
-from salesforce_broker_client.transports import aws_refusals, deadline, lambda_errors
+from salesforce_broker_client.transports import deadline
 from salesforce_broker_client.transports.aws_session import AwsSession
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class LambdaTransport:
 
     def _invoke(self, payload: bytes) -> dict[str, Any]:
         import botocore.exceptions  # noqa: PLC0415  its imports belong to the first call
+
+        from salesforce_broker_client.transports import aws_refusals  # noqa: PLC0415  likewise
 
         deadline.current().step = "getting AWS credentials"
         client = self._client = self._client or self._make_client()
@@ -106,6 +108,8 @@ def _region_of(function_name: str) -> str | None:
 
 def _refused(error: Any) -> errors.BrokerError:
     """Return the exception for a ClientError: Lambda's, or of a provider of the caller's credentials."""
+    from salesforce_broker_client.transports import aws_refusals, lambda_errors  # noqa: PLC0415  likewise
+
     about = error.response.get("Error", {})
     code = str(about.get("Code", ""))
     if error.operation_name != "Invoke":
