@@ -224,8 +224,9 @@ def test_aiosalesforce_renews_itself(callers: Callers) -> None:
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             to = httpx.URL(callers.salesforce.url)
-            request.url = request.url.copy_with(scheme=to.scheme, host=to.host, port=to.port)
-            return await super().handle_async_request(request)
+            url = request.url.copy_with(scheme=to.scheme, host=to.host, port=to.port)
+            local = httpx.Request(request.method, url, headers=request.headers, stream=request.stream)
+            return await super().handle_async_request(local)
 
     async def use() -> list[str]:
         async with httpx.AsyncClient(transport=ToLoopback()) as http:
@@ -326,10 +327,12 @@ def test_the_brokers_no_arrives_with_its_hint(callers: Callers) -> None:
 
 def test_a_request_over_https_is_signed(callers: Callers) -> None:
     """With Signature Version 4, for execute-api, in the region of the host's name or of the session."""
-    way: Any = Broker(url="https://abc.execute-api.eu-west-1.amazonaws.com/v1")._transport  # noqa: SLF001  what is sent
-    headers = way._signed("POST", "https://abc.execute-api.eu-west-1.amazonaws.com/v1/token", b"{}")  # noqa: SLF001
+    url = "https://abc.execute-api.eu-west-1.amazonaws.com/v1"
+    transport: Any = Broker(url=url)._transport  # noqa: SLF001  what is sent
+    headers = transport._signed(f"{url}/token", b"{}")  # noqa: SLF001
     assert re.match(r"AWS4-HMAC-SHA256 Credential=\S+/eu-west-1/execute-api/aws4_request, ", headers["Authorization"])
-    other = way._signed("POST", "https://broker.example/token", b"{}")  # noqa: SLF001
+    transport = Broker(url="https://broker.example")._transport  # noqa: SLF001  likewise
+    other = transport._signed("https://broker.example/token", b"{}")  # noqa: SLF001
     assert f"/{callers.environment['AWS_DEFAULT_REGION']}/execute-api/" in other["Authorization"]
 
 
