@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -53,16 +56,72 @@ def private_key(pem: object) -> rsa.RSAPrivateKey:
     return key
 
 
-def read_certificate(certificate: object) -> tuple[rsa.RSAPublicKey, float]:
-    """Return a certificate's key, and when it ends (epoch seconds); SigningKeyUnusable."""
+@dataclass(frozen=True, slots=True)
+class KeyMaterial:
+    """What a text held, parsed.
+
+    `certificate`: the one that belongs to the key; `client_id`: empty where there was none; `forms`: the unusual forms that
+    were accepted, for one log line: which, never what.
+    """
+
+    private_key: rsa.RSAPrivateKey = field(repr=False)
+    certificate: x509.Certificate | None = field(default=None, repr=False)
+    client_id: str = ""
+    forms: tuple[str, ...] = ()
+
+    def key_pem(self) -> str:
+        """Encode the key anew: PEM of PKCS #8, unencrypted."""
+        form = serialization.PrivateFormat.PKCS8
+        return self.private_key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+    def certificate_pem(self) -> str:
+        """Encode the certificate anew; empty if there is none."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode() if self.certificate else ""
+
+
+def read_key_material(
+    content: str | bytes, *, certificate: str | bytes | None = None, client_id: str | None = None
+) -> KeyMaterial:
+    """Read a secret's content, or the fields of an import; SigningKeyUnusable says what is wrong with it."""
+    fields = read_secret_fields(content)
+    key = private_key(fields.get("private_key"))
+    found = None
+    if given := certificate or fields.get("certificate"):
+        found = read_certificate(given)
+        if found.public_key() != key.public_key():
+            raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
+    return KeyMaterial(key, found, str(client_id or fields.get("client_id") or "").strip())
+
+
+def read_certificate(content: str | bytes) -> x509.Certificate:
+    """Read a certificate of an RSA key; SigningKeyUnusable."""
     try:
-        found = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1])
+        found = x509.load_pem_x509_certificate(_pem_block(_text(content))[1])
         public_key = found.public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=STORE_HINT) from None
     if not isinstance(public_key, rsa.RSAPublicKey):
         raise SigningKeyUnusable("'certificate' is not one of an RSA key.", hint=STORE_HINT)
-    return public_key, found.not_valid_after_utc.timestamp()
+    return found
+
+
+def read_secret_fields(content: str | bytes) -> dict[str, Any]:
+    """Return a secret's fields as they stand there; of a bare key `private_key` alone. Nothing in it may go on unparsed."""
+    text = _text(content)
+    if text.lstrip().startswith("-----BEGIN"):
+        return {"private_key": text}
+    try:
+        fields = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        # Without the cause: JSONDecodeError carries the whole secret.
+        raise SigningKeyUnusable("The secret is neither JSON nor a PEM.", hint=STORE_HINT) from None
+    if not isinstance(fields, dict):
+        raise SigningKeyUnusable("The secret is JSON, but not an object.", hint=STORE_HINT)
+    return fields
+
+
+def _text(content: object) -> str:
+    return content.decode(errors="replace") if isinstance(content, bytes) else str(content)
 
 
 def _pem_block(pem: str) -> tuple[str, bytes]:

@@ -7,14 +7,13 @@ the next call reads again, so that a repaired secret works without a deployment.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from salesforce_broker import observability
@@ -153,7 +152,7 @@ def parse_secret(text: str, *, version_id: str, default_client_id: str, kms: Cal
 
     Line ends of any kind are accepted in the PEM, "\n" as two characters too: that is what consoles make of a pasted key.
     """
-    fields = _fields(text)
+    fields = pem.read_secret_fields(text)
     client_id = fields.get("client_id") or default_client_id
     if not isinstance(client_id, str) or not client_id:
         raise SigningKeyUnusable(
@@ -162,8 +161,9 @@ def parse_secret(text: str, *, version_id: str, default_client_id: str, kms: Cal
         )
     if fields.get("kms_key_arn"):
         return _kms_key(fields, client_id, version_id, kms)
-    private_key = pem.private_key(fields.get("private_key"))
-    certificate_ends = _end_of_pair(fields["certificate"], private_key) if fields.get("certificate") else None
+    material = pem.read_key_material(text)
+    private_key = material.private_key
+    certificate_ends = material.certificate.not_valid_after_utc.timestamp() if material.certificate else None
     encoded = private_key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -180,7 +180,10 @@ def parse_secret(text: str, *, version_id: str, default_client_id: str, kms: Cal
 
 def _kms_key(fields: dict[str, Any], client_id: str, version_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
     """Make a SigningKey of a key in KMS: its public half is in the certificate."""
-    public_key, certificate_ends = pem.read_certificate(fields.get("certificate"))
+    certificate = pem.read_certificate(fields.get("certificate", ""))
+    public_key = certificate.public_key()
+    assert isinstance(public_key, RSAPublicKey)
+    certificate_ends = certificate.not_valid_after_utc.timestamp()
     try:
         sealing_key = base64.b64decode(fields.get("sealing_key", ""), validate=True)
     except (ValueError, TypeError):
@@ -192,24 +195,3 @@ def _kms_key(fields: dict[str, Any], client_id: str, version_id: str, kms: Calla
             hint="Create the key with RotateKeyFunction.",
         )
     return SigningKey(client_id, version_id, KmsSigner(kms(), arn), public_key, sealing_key, certificate_ends)
-
-
-def _fields(text: str) -> dict[str, Any]:
-    if text.lstrip().startswith("-----BEGIN"):
-        return {"private_key": text}
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        # Without the cause: JSONDecodeError carries the whole secret.
-        raise SigningKeyUnusable("The secret is neither JSON nor a PEM.", hint=STORE_HINT) from None
-    if not isinstance(fields, dict):
-        raise SigningKeyUnusable("The secret is JSON, but not an object.", hint=STORE_HINT)
-    return fields
-
-
-def _end_of_pair(certificate: object, private_key: RSAPrivateKey) -> float:
-    """Return when the certificate ends (epoch seconds); SigningKeyUnusable if it belongs to another key."""
-    public_key, ends = pem.read_certificate(certificate)
-    if public_key != private_key.public_key():
-        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
-    return ends
