@@ -131,7 +131,7 @@ bench: venv ## Measure cold start and warm hit beside what a user would write by
 bench-fleet: venv ## Simulate fleets: cold at once, and in steady use
 	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.fleet_report
 
-bench-rotation: venv ## Change the key in twelve ways, with 100,000 reads meanwhile: none may fail
+bench-rotation: venv ## Change the key in nine ways, with 100,000 reads meanwhile: none may fail
 	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.rotation_report
 
 salesforce-project: venv ## Write the app as a project for the Salesforce CLI: STACK=... CONTACT=you@acme.example [APP=...]

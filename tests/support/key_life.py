@@ -1,4 +1,4 @@
-"""A stack whose key is changed, and callers who read meanwhile: one app and two, uploads by hand and by the Metadata API.
+"""A stack whose key is changed, and callers who read meanwhile: two apps and one, uploads by the Metadata API and by hand.
 
 A modelled clock: what takes ten minutes at Salesforce passes at once. AWS is moto in this process, Salesforce the local one,
 which verifies every signature; Secrets Manager's steps come as AWS documents them.
@@ -41,12 +41,16 @@ from salesforce_broker.events import EventPublisher
 from salesforce_broker.operations import bootstrap as operations_bootstrap
 from salesforce_broker.operations import config as operations_config
 from salesforce_broker.operations import request as operations_request
-from salesforce_broker.operations.response import to_rotation_answer
+from salesforce_broker.operations import response as operations_response
 from salesforce_broker.tokens.model import IssuedToken
 from salesforce_broker.tokens.service import TokenService
-from tests.support import builders
+from tests.support import builders, token_functions
 from tests.support.events import Context
 
+WAYS = ((2, True), (2, False), (1, False))
+"""(apps, uploads by the Metadata API): to one app a person uploads."""
+
+TOKEN_FUNCTION = "broker-TokenFunction"
 OTHER_CONSUMER_KEY = "3MVG9.another-app-of-the-same-broker"
 CERTIFICATE_PARAMETER = "/broker/certificate"
 PREFIX = "/broker/tokens"
@@ -69,7 +73,7 @@ A_PERSON_TAKES = 120
 
 
 class KeyLife:
-    """A stack's account and Salesforce, for a key that is changed: with one app or two, uploads from here or by a person."""
+    """A stack's account and Salesforce, for a key that is changed: with one app, or with two and uploads by the function."""
 
     def __init__(
         self, *, apps: int = 1, uploads: bool = False, key_store: str = "secret", pair: KeyMaterial | None = None
@@ -88,6 +92,7 @@ class KeyLife:
             "STACK_NAME": "broker",
             "SIGNER_ROLE_ARNS": "arn:aws:iam::123456789012:role/broker-token",
             "SALESFORCE_APP_NAME": "Broker",
+            "TOKEN_FUNCTIONS": TOKEN_FUNCTION,
         }
         if apps > 1:
             self.variables |= {"SALESFORCE_OTHER_CLIENT_ID": OTHER_CONSUMER_KEY, "SALESFORCE_OTHER_APP_NAME": "Other_Broker"}
@@ -108,6 +113,7 @@ class KeyLife:
             world.apps.append(App(consumer_key=OTHER_CONSUMER_KEY, org=world.apps[0].org, name="Other_Broker"))
             self.salesforce = starting.enter_context(LocalSalesforce(world))
             self.secrets = boto3.client("secretsmanager")
+            token_functions.create(TOKEN_FUNCTION)
             self.secret_arn = self._secret("signing-key", DEFAULT_CONSUMER_KEY, self._pair)
             self.variables |= {"SIGNING_KEY_SECRET_ARN": self.secret_arn, "SALESFORCE_LOGIN_URL": self.salesforce.url}
             if self._uploads:
@@ -142,10 +148,11 @@ class KeyLife:
 
     def invoke(self, payload: Mapping[str, object]) -> dict[str, Any]:
         """Invoke the rotation's function, cold."""
-        settings, rotation = config.load(self.variables), operations_config.load_rotation(self.variables)
-        changes = operations_bootstrap.build_rotation(settings, rotation, clock=self.clock)
-        request = operations_request.from_rotation(dict(payload), Context(seconds=900))
-        return to_rotation_answer(changes.answer(request))
+        given, rotation = config.load(self.variables), operations_config.load_rotation(self.variables)
+        changes = operations_bootstrap.build_rotation(given, rotation, clock=self.clock)
+        return operations_response.to_rotation_answer(
+            changes.answer(operations_request.from_rotation(dict(payload), Context(seconds=900)))
+        )
 
     def be_the_person(self) -> None:
         """Upload what was announced last."""

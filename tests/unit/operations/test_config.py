@@ -29,7 +29,7 @@ def test_an_app_is_found_by_its_consumer_key() -> None:
     """Of two; of one it is that one, whose key may be in the secret alone."""
     two = load_rotation(TWO | {"SALESFORCE_APP_KIND": "connected"})
     assert App("Other_Broker", "connected", "3MVG9.green", "admin@acme.example") == two.app("3MVG9.green")
-    assert "Broker" == load_rotation(ADMIN).app("3MVG9.in-the-secret").name
+    assert "Broker" == load_rotation({"SALESFORCE_APP_NAME": "Broker"}).app("3MVG9.in-the-secret").name
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,11 @@ def test_an_app_is_found_by_its_consumer_key() -> None:
         {"SALESFORCE_APP_NAME": "Two__underscores"},
         {"SALESFORCE_OTHER_APP_NAME": ""},
         {"SALESFORCE_OTHER_CLIENT_ID": "3MVG9.blue"},
+        {"SALESFORCE_ADMIN_USERNAME": "admin@acme.example", "SALESFORCE_ADMIN_SECRET_ARN": ""},
+        {"SALESFORCE_ADMIN_SECRET_ARN": SECRET_ARN, "SALESFORCE_OTHER_CLIENT_ID": ""},
+        {"SALESFORCE_ADMIN_SECRET_ARN": SECRET_ARN, "SALESFORCE_CLIENT_ID": ""},
+        {"ALLOW_IMPORT": "yes"},
+        {"TOKEN_FUNCTIONS": "a, b"},
     ],
 )
 def test_a_setting_of_the_rotation_that_makes_no_sense_is_named(changes: dict[str, str]) -> None:
