@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jwt.algorithms import RSAAlgorithm
@@ -15,7 +16,6 @@ from jwt.api_jws import PyJWS
 from salesforce_broker import observability
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.errors import AssertionExpired, AssertionRefused, BrokerError, SalesforceBusy
-from salesforce_broker.keys.signer import Signer
 from salesforce_broker.keys.source import SigningKey, SigningKeySource
 from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.salesforce.client import SalesforceClient
@@ -38,6 +38,10 @@ MAX_PAUSES = (0.5, 1.5)
 
 MAX_CLOCK_SKEW_SECONDS = 600
 """A `Date` further off than this says more about the answer than about our clock."""
+
+
+Sign = Callable[[bytes], bytes]
+"""A message -> its RS256 signature."""
 
 
 class JwtBearerFlow:
@@ -71,7 +75,7 @@ class JwtBearerFlow:
                 issuer=key.client_id,
                 subject=subject,
                 audience=self._audience,
-                signer=key.signer,
+                sign=functools.partial(key.signer.sign, deadline=deadline),
                 now=self._clock.wall() + self._skew,
                 token_id=secrets.token_hex(16),
             )
@@ -89,7 +93,7 @@ class JwtBearerFlow:
                     raise
                 corrected = True
             except AssertionRefused:
-                others = self._other_versions(key) if others is None else others
+                others = self._other_versions(key, deadline) if others is None else others
                 other = next(others, None) if other_versions else None
                 if other is None:
                     raise
@@ -108,12 +112,12 @@ class JwtBearerFlow:
         self._skew = skew
         return True
 
-    def _other_versions(self, refused: SigningKey) -> Iterator[SigningKey]:
+    def _other_versions(self, refused: SigningKey, deadline: Deadline) -> Iterator[SigningKey]:
         """Yield what else the secret holds: its current version as it is now, then the pending, then the previous one."""
         tried = {refused.version_id}
         for read in (self._keys.refresh, self._keys.pending, self._keys.previous):
             try:
-                other = read()
+                other = read(deadline)
             except BrokerError as error:
                 # There may be no such version; the caller gets the refusal.
                 observability.logger.info("no other key", error=error.code)
@@ -124,7 +128,7 @@ class JwtBearerFlow:
 
 
 def sign_assertion(  # noqa: PLR0913  the claims, by their names
-    *, issuer: str, subject: str, audience: str, signer: Signer, now: float, token_id: str
+    *, issuer: str, subject: str, audience: str, sign: Sign, now: float, token_id: str
 ) -> str:
     """Sign an assertion that `issuer` (the consumer key) logs in `subject` (a username) at `audience`.
 
@@ -139,13 +143,13 @@ def sign_assertion(  # noqa: PLR0913  the claims, by their names
         "iat": issued_at - BACKDATE_SECONDS,
         "jti": token_id,
     }
-    # PyJWT's types know its own keys only; the algorithm below takes a Signer.
-    key: Any = signer
+    # PyJWT's types know its own keys only; the algorithm below takes what signs.
+    key: Any = sign
     return _JWS.encode(json.dumps(claims, separators=(",", ":")).encode(), key, algorithm=ALGORITHM)
 
 
 class _SignerAlgorithm(RSAAlgorithm):
-    """RS256 by a Signer, which may hold the private key or only know where it is."""
+    """RS256 by a Signer's method: the private key may be elsewhere."""
 
     def prepare_key(self, key: Any) -> Any:
         return key
@@ -155,7 +159,7 @@ class _SignerAlgorithm(RSAAlgorithm):
         del key
 
     def sign(self, msg: bytes, key: Any) -> bytes:
-        return bytes(key.sign(msg))
+        return bytes(key(msg))
 
 
 _JWS = PyJWS(algorithms=[])
