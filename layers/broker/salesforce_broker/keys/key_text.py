@@ -158,6 +158,8 @@ class KeyText(Contents):
         kind = der.kind(data)
         if kind in _UNKNOWN:
             kind = _LABELS.get(label, kind)
+        if kind is Kind.CERTIFICATE and label != "CERTIFICATE":
+            self.forms["another label"] = None
         if kind is Kind.RSA and label != ("PRIVATEKEY" if der.is_pkcs8(data) else "RSAPRIVATEKEY"):
             self.forms["another label"] = None
         return [Block(kind, der.split(data)[0])]

@@ -79,6 +79,8 @@ def read_key_material(
         what = "The key text has no 'private_key'." if content else "The key text is empty."
         raise SigningKeyUnusable(what, hint=STORE_HINT)
     key = _one_key([*text.blocks, *text.beside])
+    if any(block.kind not in {Kind.RSA, Kind.RSA_OPENSSH, Kind.CERTIFICATE} for block in text.blocks):
+        text.forms["other things beside the key"] = None
     found = _certificate_of(key, text)
     client_ids = {read_client_id(each, text.forms) for each in (client_id, *text.client_ids)} - {""}
     if len(client_ids) > 1:

@@ -27,6 +27,7 @@ _MISREAD_MARKS = "\ufeff\ufffe\ufffdÿþï»¿"
 _TYPED = str.maketrans(
     {
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+        **dict.fromkeys("\u00a0\u2007\u202f", " "),
         **dict.fromkeys("\u2014\u2015", "--"),
         **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
         **dict.fromkeys("\u2018\u2019\u201a", "'"),
@@ -45,6 +46,9 @@ _ESCAPED_LINE_END = re.compile(r"\\{1,4}[nrt]")
 
 _MIN_BASE64 = 64
 """Characters: what is shorter is no key, and any word would do as base64."""
+
+_BASE64_OF_TEXT = (b"LS0t", b"eyJ", b"ewo", b"MII")
+"""Where base64 of a PEM, of JSON or of DER begins."""
 
 _PUBLIC_LINE = re.compile(r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S{1,20}|sk-\S{1,40}) AAAA")
 _ARN = re.compile(r"arn:aws[a-z-]{0,10}:\S{1,2048}")
@@ -77,6 +81,8 @@ def decode(content: bytes, forms: dict[str, None]) -> str | bytes:
 
 def clean(text: str, forms: dict[str, None]) -> str | bytes:
     """Return a text without what editors and shells put around and into it; bytes if it is DER that was read as text."""
+    if binary := _misread_binary(text):
+        return binary
     if "\0" in text:
         forms[UTF_16] = None
         text = text.replace("\0", "").lstrip(_MISREAD_MARKS)
@@ -84,8 +90,6 @@ def clean(text: str, forms: dict[str, None]) -> str | bytes:
         forms[BYTE_ORDER_MARK] = None
         text = text.lstrip(_MISREAD_MARKS)
     if not text.isascii():
-        if binary := _misread_binary(text):
-            return binary
         plain = text.translate(_TYPED)
         if plain != text:
             forms[TYPOGRAPHY] = None
@@ -133,8 +137,8 @@ def decode_base64(characters: str) -> bytes | None:
 
 def is_text(data: bytes) -> bool:
     """Tell whether bytes that were base64 are a text in which a key may be."""
-    plain = data.replace(b"\0", b"")
-    return b"BEGIN" in plain or plain.lstrip(b"\xff\xfe\xef\xbb\xbf \t\r\n\"'")[:1] == b"{"
+    plain = data.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf \t\r\n\"'")
+    return b"BEGIN" in plain or plain.startswith((b"{", *_BASE64_OF_TEXT))
 
 
 def json_list(text: str) -> list[Any] | None:
@@ -158,6 +162,8 @@ def name(text: str) -> Kind:
 
 
 def _misread_binary(text: str) -> bytes | None:
+    if text.isascii():
+        return None
     try:
         data = text.encode("latin-1")
     except UnicodeEncodeError:
