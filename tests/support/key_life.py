@@ -162,7 +162,10 @@ class KeyLife:
 
     def rotate(self, *, tries: int = 10) -> str:
         """Have Secrets Manager change the key, as often as it takes; return the new version."""
-        version_id = self.secrets_manager.begin()
+        return self.finish(self.secrets_manager.begin(), tries=tries)
+
+    def finish(self, version_id: str, *, tries: int = 10) -> str:
+        """Have Secrets Manager run the steps to a version, as often as it takes; return the version."""
         for _ in range(tries):
             try:
                 self.secrets_manager.run(version_id, self.invoke)

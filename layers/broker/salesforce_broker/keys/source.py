@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -22,7 +24,7 @@ from salesforce_broker.aws import call_before, error_code
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.errors import BrokerError, SigningKeyUnavailable, SigningKeyUnusable
 from salesforce_broker.keys import pem
-from salesforce_broker.keys.generation import generation
+from salesforce_broker.keys.generation import latest_stop
 from salesforce_broker.keys.kms import KmsSigner
 from salesforce_broker.keys.refusals import STORE_HINT
 from salesforce_broker.keys.signer import RsaSigner, Signer
@@ -59,8 +61,8 @@ _REASONS = {
 class SigningKey:
     """One version of the app's key.
 
-    `sealing_key` (32 bytes) authenticates the shared cache: derived from the private key or, for a key in KMS, stored beside
-    its ARN; another one after each emergency stop (`generation`). `certificate_ends`: epoch seconds, if there is a certificate.
+    `sealing_key` (32 bytes) authenticates the shared cache: derived from the private key or, for a key in KMS, from bytes that
+    are stored beside its ARN; from the version's id and its generation, too. `certificate`: where the secret has it.
     """
 
     client_id: str
@@ -68,8 +70,13 @@ class SigningKey:
     signer: Signer = field(repr=False)
     public_key: RSAPublicKey = field(repr=False)
     sealing_key: bytes = field(repr=False)
-    certificate_ends: float | None = field(default=None, repr=False)
-    generation: str = ""
+    certificate: x509.Certificate | None = field(default=None, repr=False)
+    generation: str = field(default="", repr=False)
+
+    @property
+    def certificate_ends(self) -> float | None:
+        """Return when the certificate ends (epoch seconds); None without one."""
+        return self.certificate.not_valid_after_utc.timestamp() if self.certificate else None
 
 
 class SigningKeySource:
@@ -151,19 +158,21 @@ class SigningKeySource:
             ) from error
         if stage == "AWSCURRENT" and "CreatedDate" in answer:
             observability.gauge("KeyAgeDays", (self._clock.wall() - answer["CreatedDate"].timestamp()) / DAY)
-        version_id, stopped = answer["VersionId"], generation(answer.get("VersionStages", ()))
-        if held is not None and (held.version_id, held.generation) == (version_id, stopped):
+        version_id, stop = answer["VersionId"], latest_stop(answer.get("VersionStages", ()))
+        if held is not None and (held.version_id, held.generation) == (version_id, stop):
             return held
         content = answer.get("SecretString") or answer.get("SecretBinary", b"")
-        key = parse_secret(content, version_id=version_id, default_client_id=self._client_id, kms=self._kms)
-        return replace(key, sealing_key=_derive(key.sealing_key, stopped), generation=stopped)
+        return parse_secret(content, version_id=version_id, default_client_id=self._client_id, kms=self._kms, generation=stop)
 
 
-def parse_secret(content: str | bytes, *, version_id: str, default_client_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
+def parse_secret(
+    content: str | bytes, *, version_id: str, default_client_id: str, kms: Callable[[], KMSClient], generation: str = ""
+) -> SigningKey:
     """Make a SigningKey of a secret's content, string or binary; SigningKeyUnusable. `pem` says what is accepted."""
     fields = pem.read_secret_fields(content)
     if fields.get("kms_key_arn"):
-        return _kms_key(fields, _client_id(pem.read_client_id(fields.get("client_id")), default_client_id), version_id, kms)
+        client_id = _client_id(pem.read_client_id(fields.get("client_id")), default_client_id)
+        return _kms_key(fields, client_id, version_id, kms, generation)
     material = pem.read_key_material(content)
     client_id = _client_id(material.client_id, default_client_id)
     _report_forms(version_id, material.forms)
@@ -176,14 +185,15 @@ def parse_secret(content: str | bytes, *, version_id: str, default_client_id: st
         version_id,
         RsaSigner(private_key, version_id),
         private_key.public_key(),
-        sealing_key=_derive(encoded),
-        certificate_ends=material.certificate.not_valid_after_utc.timestamp() if material.certificate else None,
+        _sealing_key(encoded, version_id, generation),
+        material.certificate,
+        generation,
     )
 
 
-def _derive(secret: bytes, stopped: str = "") -> bytes:
-    """Derive a sealing key; `stopped` is the generation that it belongs to."""
-    info = b"salesforce-token-broker token cache 1" + stopped.encode()
+def _sealing_key(secret: bytes, version_id: str, generation: str) -> bytes:
+    """Derive the sealing key of one version in one generation."""
+    info = json.dumps(["salesforce-token-broker token cache 2", version_id, generation]).encode()
     return HKDF(algorithm=hashes.SHA256(), length=SEALING_KEY_BYTES, salt=None, info=info).derive(secret)
 
 
@@ -204,20 +214,22 @@ def _report_forms(version_id: str, forms: tuple[str, ...]) -> None:
         observability.logger.info("signing key accepted in an unusual form", version_id=version_id, forms=list(forms))
 
 
-def _kms_key(fields: dict[str, Any], client_id: str, version_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
+def _kms_key(
+    fields: dict[str, Any], client_id: str, version_id: str, kms: Callable[[], KMSClient], generation: str
+) -> SigningKey:
     """Make a SigningKey of a key in KMS: its public half is in the certificate."""
     certificate = pem.read_certificate(fields.get("certificate", ""))
     public_key = certificate.public_key()
     assert isinstance(public_key, RSAPublicKey)
-    certificate_ends = certificate.not_valid_after_utc.timestamp()
     try:
-        sealing_key = base64.b64decode(fields.get("sealing_key", ""), validate=True)
+        secret = base64.b64decode(fields.get("sealing_key", ""), validate=True)
     except (ValueError, TypeError):
-        sealing_key = b""
+        secret = b""
     arn = fields["kms_key_arn"]
-    if not isinstance(arn, str) or len(sealing_key) != SEALING_KEY_BYTES:
+    if not isinstance(arn, str) or len(secret) != SEALING_KEY_BYTES:
         raise SigningKeyUnusable(
             "The secret names a KMS key, but lacks its certificate or sealing key.",
             hint="Create the key with RotateKeyFunction.",
         )
-    return SigningKey(client_id, version_id, KmsSigner(kms(), arn), public_key, sealing_key, certificate_ends)
+    sealing_key = _sealing_key(secret, version_id, generation)
+    return SigningKey(client_id, version_id, KmsSigner(kms(), arn), public_key, sealing_key, certificate, generation)
