@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import random
 import secrets
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from salesforce_broker.errors import AssertionExpired, AssertionRefused, BrokerE
 from salesforce_broker.keys.source import SigningKey, SigningKeySource
 from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.salesforce.client import SalesforceClient
+from salesforce_broker.salesforce.server_clock import ServerClock
 
 ALGORITHM = "RS256"
 """The only one that Salesforce accepts [help: "OAuth 2.0 JWT Bearer Flow"]; never a parameter."""
@@ -36,23 +36,20 @@ MAX_ATTEMPTS = 3
 MAX_PAUSES = (0.5, 1.5)
 """Seconds before the second and the third post; the pause is drawn from zero up to this (full jitter)."""
 
-MAX_CLOCK_SKEW_SECONDS = 600
-"""A `Date` further off than this says more about the answer than about our clock."""
-
 
 Sign = Callable[[bytes], bytes]
 """A message -> its RS256 signature."""
 
 
 class JwtBearerFlow:
-    """Logs users in through one app; remembers how far Salesforce's clock is from ours."""
+    """Logs users in through one app."""
 
     def __init__(self, keys: SigningKeySource, salesforce: SalesforceClient, *, audience: str, clock: Clock) -> None:
         self._keys = keys
         self._salesforce = salesforce
         self._audience = audience
         self._clock = clock
-        self._skew = 0.0
+        self._server_clock = ServerClock(clock)
 
     def login(
         self,
@@ -66,17 +63,17 @@ class JwtBearerFlow:
         """Return a token, and the key that was accepted for it: `key` or, with `other_versions`, another version of it.
 
         Every assertion is fresh. Busy is retried up to `max_attempts` in all; an expired assertion once, with Salesforce's
-        clock; a refused signature once with each other version of the key.
+        clock; a refused assertion once with our own clock, if another was used, and once with each other version of the key.
         """
-        busy, corrected = 0, False
-        others: Iterator[SigningKey] | None = None
+        busy, corrected, skew = 0, False, self._server_clock.skew()
+        given, others = key, self._other_versions(key, deadline) if other_versions else iter(())
         while True:
             assertion = sign_assertion(
                 issuer=key.client_id,
                 subject=subject,
                 audience=self._audience,
                 sign=functools.partial(key.signer.sign, deadline=deadline),
-                now=self._clock.wall() + self._skew,
+                now=self._clock.wall() + skew,
                 token_id=secrets.token_hex(16),
             )
             observability.count("LoginAttempt")
@@ -89,28 +86,22 @@ class JwtBearerFlow:
                     raise
                 self._clock.sleep(pause)
             except AssertionExpired as error:
-                if corrected or not self._learn_skew(error.server_time):
-                    raise
-                corrected = True
+                corrected, skew = True, self._server_clock.measure(error, corrected=corrected)
             except AssertionRefused:
-                others = self._other_versions(key, deadline) if others is None else others
-                other = next(others, None) if other_versions else None
+                if skew:
+                    # An assertion from the future, by a wrong Date, is called invalid rather than expired.
+                    skew = self._server_clock.forget()
+                    continue
+                other = next(others, None)
                 if other is None:
                     raise
                 observability.logger.warning("signature refused, trying another key", version_id=other.version_id)
                 key = other
             else:
-                if others is not None:
-                    key = self._keys.prefer(key)
-                return key, token
-
-    def _learn_skew(self, server_time: float | None) -> bool:
-        """Remember how far Salesforce's clock is from ours; return whether that made sense."""
-        skew = math.inf if server_time is None else server_time - self._clock.wall()
-        if abs(skew) > MAX_CLOCK_SKEW_SECONDS:
-            return False
-        self._skew = skew
-        return True
+                if corrected:
+                    # Only now: a Date that did not help is not kept.
+                    self._server_clock.keep(skew)
+                return (key if key is given else self._keys.prefer(key)), token
 
     def _other_versions(self, refused: SigningKey, deadline: Deadline) -> Iterator[SigningKey]:
         """Yield what else the secret holds: its current version as it is now, then the pending, then the previous one."""
