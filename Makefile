@@ -89,13 +89,13 @@ openapi: venv ## Make docs/openapi.yaml of the code
 check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, template (scanners too), locks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/salesforce_project.py tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_salesforce tools/local_stack tools/openapi.py tools/salesforce_project.py tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
 	$(BIN)/mypy functions/rotate_key/handler.py
 	$(BIN)/mypy functions/emergency_stop/handler.py
-	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
+	PYTHONPATH=layers/broker:layers/client:tools $(BIN)/lint-imports
 	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py --check
 	$(BIN)/cfn-lint examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint

@@ -15,7 +15,7 @@ from salesforce_broker import observability
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
-pytest_plugins = ["local_stack.salesforce.pytest_plugin"]
+pytest_plugins = ["local_salesforce.pytest_plugin"]
 
 
 @pytest.fixture

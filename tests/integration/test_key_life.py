@@ -16,7 +16,7 @@ from botocore.hooks import HierarchicalEmitter
 from cryptography import x509
 
 from benchmarks.rotation import ADMIN, OTHER_CONSUMER_KEY, PREFIX, KeyLife, rotate_under_reads
-from local_stack.salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial, key_material
+from local_salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial, key_material
 from salesforce_broker import announcements, certificate_upload, rotation, wiring
 from salesforce_broker.errors import (
     AppRefused,

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY
+from local_salesforce import DEFAULT_CONSUMER_KEY
 from salesforce_broker import operator_wiring
 from salesforce_broker.errors import AssertionRefused, InvalidRequest, SigningKeyUnavailable
 from tests.integration.conftest import OTHER_USERNAME, Account

@@ -23,7 +23,7 @@ from pathlib import Path
 from unittest import mock
 
 from benchmarks.throttled_aws import READS_PER_SECOND, WRITES_PER_SECOND, Bucket, ThrottledAws
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
 from salesforce_broker import observability, wiring
 from salesforce_broker.answer import IssuedToken
 from salesforce_broker.broker import TokenBroker
