@@ -19,7 +19,7 @@ from tests.support.keys import KeyPool, load_der_once, load_once
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
-pytest_plugins = ["local_stack.salesforce.pytest_plugin"]
+pytest_plugins = ["local_salesforce.pytest_plugin"]
 
 
 @pytest.fixture(scope="session")

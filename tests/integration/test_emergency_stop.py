@@ -16,8 +16,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from local_stack import demo
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from local_stack.stack import TOKEN_CACHE_PREFIX, TOKEN_FUNCTIONS, LocalStack
 from salesforce_broker import config, observability
 from salesforce_broker.clock import Clock

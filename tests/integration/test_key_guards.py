@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, KeyMaterial, key_material
+from local_salesforce import DEFAULT_CONSUMER_KEY, KeyMaterial, key_material
 from salesforce_broker import bootstrap
 from salesforce_broker.errors import EmergencyStopActive, InvalidRequest, SettingsInvalid, SigningKeyUnusable
 from salesforce_broker.operations import bootstrap as operations_bootstrap

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY
+from local_salesforce import DEFAULT_CONSUMER_KEY
 from salesforce_broker.errors import AssertionRefused, InvalidRequest, SigningKeyUnavailable
 from salesforce_broker.operations import bootstrap as operations_bootstrap
 from tests.integration.conftest import OTHER_USERNAME, Account

@@ -22,7 +22,7 @@ from unittest import mock
 import boto3
 from moto import mock_aws
 
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_ADMIN_USERNAME,
     DEFAULT_CONNECTED_APP_KEY,
     DEFAULT_CONSUMER_KEY,

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from local_stack.salesforce import key_material
+from local_salesforce import key_material
 
 CLIENT_ID = "3MVG9.only-use-for-unit-tests"
 
