@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 
 import pytest
@@ -29,11 +30,15 @@ def grants(pattern: str) -> Grants:
     [
         (f"{ACCOUNT}:role/orders", f"{ASSUMED}/orders/session", True),
         (f"{ACCOUNT}:role/orders", f"{ACCOUNT}:role/orders", True),
-        (f"{ACCOUNT}:role/team/orders", f"{ASSUMED}/orders/session", True),
-        (f"{ACCOUNT}:role/orders", f"{ACCOUNT}:role/team/orders", True),
         (f"{ACCOUNT}:role/orders-*", f"{ASSUMED}/orders-eu/session", True),
         (f"{ACCOUNT}:role/*", f"{ASSUMED}/anything/session", True),
-        (f"{ACCOUNT}:user/jo", f"{ACCOUNT}:user/people/jo", True),
+        (f"{ACCOUNT}:user/people/jo", f"{ACCOUNT}:user/people/jo", True),
+        (f"{ACCOUNT}:user/people/*", f"{ACCOUNT}:user/people/jo", True),
+        (f"{ACCOUNT}:user/jo", f"{ACCOUNT}:user/people/jo", False),
+        (f"{ACCOUNT}:user/people/*", f"{ACCOUNT}:user/jo", False),
+        (f"{ACCOUNT}:user/people/*", f"{ACCOUNT}:user/people/interns/jo", False),
+        (f"{ACCOUNT}:role/orders", f"{ACCOUNT}:role/team/orders", False),
+        (f"{ACCOUNT}:role/orders", f"{ASSUMED}/orders/a/b", False),
         (f"{ACCOUNT}:root", f"{ACCOUNT}:root", True),
         ("arn:aws:sts::123456789012:federated-user/jo", "arn:aws:sts::123456789012:federated-user/jo", True),
         (f"{FUNCTION}:orders", f"{FUNCTION}:orders", True),
@@ -102,5 +107,59 @@ def test_nothing_is_granted_by_default() -> None:
 @given(st.text(max_size=60))
 def test_no_other_principal_slips_through(principal: str) -> None:
     """Whatever is reported: only the role itself, or a session of it, has the grant of a role."""
-    meant = rf"{ACCOUNT}:role/(.+/)?orders|{ASSUMED}/orders/.+"
+    meant = rf"{ACCOUNT}:role/orders|{ASSUMED}/orders/[^/]+"
     assert bool(re.fullmatch(meant, principal)) == grants(f"{ACCOUNT}:role/orders").allow(principal, ORDERS)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["role/team-orders/*", "role/prod/app-*", "role/team/orders", "role//orders", "role/orders/"]
+)
+def test_a_role_with_a_path_is_refused_by_name(pattern: str) -> None:
+    """A caller's ARN has the role's name alone: with the path dropped, a role of any path would match."""
+    with pytest.raises(MalformedGrants, match="role with a path"):
+        grants(f"{ACCOUNT}:{pattern}")
+
+
+def as_written(pattern: str, principal: str) -> bool:
+    """Tell whether a principal matches a pattern, segment by segment: the oracle, which knows no normal form."""
+    head, _, rest = principal.partition("assumed-role/")
+    if rest:
+        # arn:aws:sts::<account>:assumed-role/<name>/<session> is a session of arn:aws:iam::<account>:role/<name>
+        name, _, session = rest.partition("/")
+        if not name or not session or "/" in session:
+            return False
+        principal = head.replace(":sts:", ":iam:") + "role/" + name
+    wanted, found = re.split(r"([/:])", pattern), re.split(r"([/:])", principal)
+    if len(wanted) != len(found) or wanted[:-1] != found[:-1]:
+        return False
+    last, other = wanted[-1], found[-1]
+    return other.startswith(last[:-1]) if last.endswith("*") else other == last
+
+
+def test_no_principal_matches_what_it_does_not_match_as_written() -> None:
+    """100,000 pairs of patterns and principals of few names, so that many nearly match."""
+    chance = random.Random(20261125)
+    names = ["orders", "orders-eu", "team", "team-orders", "app", "app-1", "o", "*", "orders-*", "app-*", "o*"]
+    accounts, matched = ["123456789012", "210987654321"], 0
+    for _ in range(100_000):
+        account, other = chance.choices(accounts, weights=[9, 1], k=2)
+        kind = chance.choice(["role", "user", "role", "user"])
+        pattern = f"arn:aws:iam::{account}:{kind}/" + "/".join(
+            [*chance.choices(names[:7], k=chance.choice([0, 0, 1, 2])), chance.choice(names)]
+        )
+        path = "/".join(chance.choices(names[:7], k=chance.randint(1, 3)))
+        principal = chance.choice(
+            [
+                f"arn:aws:sts::{other}:assumed-role/{path}/session",
+                f"arn:aws:sts::{other}:assumed-role/{chance.choice(names[:7])}/session",
+                f"arn:aws:iam::{other}:role/{path}",
+                f"arn:aws:iam::{other}:user/{path}",
+            ]
+        )
+        try:
+            allowed = grants(pattern).allow(principal, ORDERS)
+        except MalformedGrants:
+            continue
+        assert as_written(pattern, principal) == allowed, (pattern, principal)
+        matched += allowed
+    assert matched > 1_000

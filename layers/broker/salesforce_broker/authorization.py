@@ -12,15 +12,16 @@ from salesforce_broker.errors import AccessDenied, InvalidRequest
 
 _NAME = r"[A-Za-z0-9+=,.@_-]"
 _PATTERN = re.compile(
-    rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:(?:role|user)/(?:{_NAME}+/)*(?:{_NAME}*\*|{_NAME}+)"
+    rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:role/(?:{_NAME}*\*|{_NAME}+)"
+    rf"|arn:aws[a-z-]*:iam::[0-9]{{12}}:user/(?:{_NAME}+/)*(?:{_NAME}*\*|{_NAME}+)"
     rf"|arn:aws[a-z-]*:sts::[0-9]{{12}}:federated-user/(?:{_NAME}*\*|{_NAME}+)"
     r"|arn:aws[a-z-]*:iam::[0-9]{12}:root"
     r"|arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(?::(?:[A-Za-z0-9_$-]*\*|[A-Za-z0-9_$-]+))?"
 )
 """One principal or, with `*` at its end, all whose name begins so. Nowhere else: an account is never a pattern."""
 
-_ASSUMED_ROLE = re.compile(r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([^/]+)/.+")
-_PATH = re.compile(r"(arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/)(?:[^/]+/)*([^/]+)")
+_ROLE_WITH_PATH = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/.*/.*", re.DOTALL)
+_ASSUMED_ROLE = re.compile(r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([^/]+)/[^/]+")
 
 
 class MalformedGrants(ValueError):
@@ -52,11 +53,15 @@ def parse_grants(text: str, *, is_subject: Callable[[str], object]) -> Grants:
         raise MalformedGrants("is not a JSON object")
     grants = []
     for position, (pattern, subjects) in enumerate(document.items(), start=1):
+        if _ROLE_WITH_PATH.fullmatch(pattern):
+            raise MalformedGrants(
+                f"principal {position} is a role with a path, which AWS does not report of a caller: give role/<name> alone"
+            )
         if not _PATTERN.fullmatch(pattern):
             raise MalformedGrants(f"principal {position} is not the ARN of a role, a user or an alias of this function")
         if not isinstance(subjects, list) or not all(isinstance(each, str) and is_subject(each) for each in subjects):
             raise MalformedGrants(f"the subjects of principal {position} are not a list of Salesforce usernames")
-        grants.append((_canonical(pattern), frozenset(subjects)))
+        grants.append((pattern, frozenset(subjects)))
     return Grants(tuple(grants))
 
 
@@ -87,12 +92,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _canonical(principal: str) -> str:
-    """Replace an assumed role by its role, and drop the path of a name: names are unique in an account."""
+    """Replace a session of a role by the role, of which it has only the name; return every other principal as it is."""
     role = _ASSUMED_ROLE.fullmatch(principal)
-    if role:
-        return f"arn:{role[1]}:iam::{role[2]}:role/{role[3]}"
-    named = _PATH.fullmatch(principal)
-    return f"{named[1]}{named[2]}" if named else principal
+    return f"arn:{role[1]}:iam::{role[2]}:role/{role[3]}" if role else principal
 
 
 def _matches(pattern: str, principal: str) -> bool:

@@ -504,3 +504,41 @@ def test_a_defect_opens_the_circuit_and_is_audited(
     assert 1 == len(transport.assertions)
     refused = [line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "token refused"]
     assert ["internal_error"] * 6 == [line["outcome"] for line in refused]
+
+
+# -- Short lives -------------------------------------------------------------------------------------------------------------
+
+
+def short(seconds: object, **changes: str) -> Reply:
+    """Return the reply to a login whose token says how long it lives."""
+    return reply(builders.answer(expires_in=seconds, **changes))
+
+
+@pytest.mark.parametrize("seconds", [20, "20", 60, "60"])
+def test_a_short_token_is_no_login_per_request(stage: Stage, salesforce: Script, seconds: object) -> None:
+    """Two hundred requests within its life: one login, and none of them gets a token that is over."""
+    transport = salesforce(short(seconds), short(seconds, access_token=B), short(seconds, access_token=C))
+    broker = stage.environment(transport)
+    for _ in range(200):
+        assert issue(broker).token.expires_at > stage.clock.wall
+        stage.clock.advance(0.05)
+    assert 1 == len(transport.assertions)
+
+
+@pytest.mark.parametrize("seconds", [0, -5, "0", "-5", -1e9])
+def test_a_token_that_is_over_is_no_answer(stage: Stage, salesforce: Script, seconds: object) -> None:
+    """It is neither believed for fifteen minutes nor called a min_ttl that nobody asked for; Salesforce is spared a loop."""
+    transport = salesforce(short(seconds))
+    broker = stage.environment(transport)
+    for _ in range(200):
+        with pytest.raises(SalesforceError):
+            issue(broker)
+        stage.clock.advance(0.05)
+    assert len(transport.assertions) <= 11
+
+
+@pytest.mark.parametrize("seconds", [True, None, "soon", [], {}, 1e400, float("nan"), "9" * 400])
+def test_nonsense_about_a_life_is_ignored(stage: Stage, salesforce: Script, seconds: object) -> None:
+    """The configured lifetime counts."""
+    issued = issue(stage.environment(salesforce(short(seconds))))
+    assert (900, "assumed") == (issued.token.expires_at - int(stage.clock.wall), issued.token.expiry_basis)
