@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from salesforce_broker import config
 from salesforce_broker.errors import SettingsInvalid
-from salesforce_broker.salesforce import hosts
 from tests.support import builders
 
 
@@ -64,70 +64,73 @@ def test_a_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:
     assert not caught.value.retryable
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://acme.my.salesforce.com",
-        "https://acme.my.salesforce.com/",
-        "https://acme.my.salesforce.com:443",
-        "https://Acme.My.Salesforce.com",
-        "https://acme--dev.sandbox.my.salesforce.com",
-        "https://login.salesforce.com",
-        "https://test.salesforce.com",
-        "https://acme.my.site.com",
-        "https://acme.my.salesforce.mil",
-    ],
-)
-def test_hosts_of_salesforce_are_accepted(url: str) -> None:
-    """Rebuilt as an origin in lower case."""
-    origin = hosts.salesforce_origin(url)
-    assert origin is not None
-    assert origin == url.lower().removesuffix("/").removesuffix(":443")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://evil.com\\@acme.my.salesforce.com/",
-        "https://evil.com@acme.my.salesforce.com",
-        "https://acme.my.salesforce.com@evil.com",
-        "https://acme.my.salesforce.com.evil.com",
-        "https://evilsalesforce.com",
-        "https://acme.my.salesforce.com:8443",
-        "https://acme.my.salesforce.com#@evil.com",
-        "https://acme.my.salesforce.com?x",
-        "https://acme.my.salesforce.com\n",
-        "https://-.salesforce.com",
-        "https://.salesforce.com",
-        "https://a_b.salesforce.com",
-        "http://acme.my.salesforce.com",
-        "ftp://acme.my.salesforce.com",
-        "//acme.my.salesforce.com",
-        "https://" + "a" * 64 + ".salesforce.com",
-    ],
-)
-def test_tricks_with_urls_are_refused(url: str) -> None:
-    """Neither userinfo nor backslashes nor suffixes get past."""
-    assert hosts.salesforce_origin(url) is None
-    assert hosts.local_origin(url) is None
-
-
-@given(st.text())
-def test_an_origin_holds_nothing_but_scheme_and_host(url: str) -> None:
-    """Whatever comes in, what goes out is a plain origin or nothing."""
-    for origin in (hosts.salesforce_origin("https://" + url), hosts.local_origin("http://" + url)):
-        assert origin is None or not set(origin.split("://", 1)[1]) & set("/\\@?# ")
-
-
 def test_local_urls_serve_local_work() -> None:
     """Loopback and the machine around a container, plain HTTP and any port."""
     for url in ("http://127.0.0.1:8080", "http://localhost:1", "http://host.docker.internal:9", "http://[::1]:2"):
         assert url == config.load(builders.environment(SALESFORCE_LOGIN_URL=url)).login_url
 
 
-def test_an_instance_on_this_machine_is_trusted_only_locally() -> None:
-    """An answer of the real Salesforce cannot send a token to loopback."""
-    local = "http://127.0.0.1:8080"
-    assert local == hosts.instance_origin(local, login_url="http://127.0.0.1:9090")
-    assert hosts.instance_origin(local, login_url=builders.LOGIN_URL) is None
-    assert hosts.instance_origin(None, login_url=builders.LOGIN_URL) is None
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ("https://acme.lightning.force.com/lightning/page/home", "https://acme.my.salesforce.com"),
+        ("https://acme--dev.sandbox.my.salesforce-setup.com/", "https://acme--dev.sandbox.my.salesforce.com"),
+        ("acme.my.salesforce.com", "https://acme.my.salesforce.com"),
+        ("http://acme.my.salesforce.com", "https://acme.my.salesforce.com"),
+    ],
+)
+@pytest.mark.parametrize("name", ["SALESFORCE_LOGIN_URL", "SALESFORCE_AUDIENCE"])
+def test_the_host_that_is_right_is_named(name: str, value: str, right: str) -> None:
+    """Of the login URL as of the audience."""
+    with pytest.raises(SettingsInvalid, match=name) as caught:
+        config.load(builders.environment(**{name: value}))
+    assert f"Set it to {right}." == caught.value.hint
+
+
+def test_a_corrected_setting_is_said_once_in_the_log(log: io.StringIO) -> None:
+    """Which, and as what it was taken."""
+    given = config.load(builders.environment(SALESFORCE_LOGIN_URL=" 'https://Acme.my.Salesforce.com/services/oauth2/token'\n"))
+    assert builders.LOGIN_URL == given.login_url
+    line = json.loads(log.getvalue())
+    assert ("SALESFORCE_LOGIN_URL", f"taken as {builders.LOGIN_URL}") == (line["setting"], line["note"])
+
+
+def test_a_site_is_asked_below_its_path_and_is_its_own_audience() -> None:
+    """Experience Cloud."""
+    site = "https://acme.my.site.com/partners"
+    given = config.load(builders.environment(SALESFORCE_LOGIN_URL=site + "/"))
+    assert (site, site) == (given.login_url, given.audience)
+
+
+def test_an_instance_has_the_generic_audience() -> None:
+    """Nothing is issued for an instance's own URL."""
+    given = config.load(builders.environment(SALESFORCE_LOGIN_URL="https://cs42.salesforce.com"))
+    assert ("https://cs42.salesforce.com", "https://test.salesforce.com") == (given.login_url, given.audience)
+
+
+def test_a_custom_domain_takes_the_logins() -> None:
+    """The My Domain stays in SALESFORCE_LOGIN_URL."""
+    site = "https://partners.acme.example/portal"
+    given = config.load(builders.environment(SALESFORCE_CUSTOM_DOMAIN=site))
+    assert (site, site) == (given.login_url, given.audience)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://127.0.0.1",
+        "http://partners.acme.example",
+        "https://localhost",
+        "https://acme.my.site.com/x",
+        "https://acme.my.salesforce.com",
+        "https://partners.acme.example/a/b",
+        "https://partners.acme.example:8443",
+        "https://u@partners.acme.example",
+        "https://evil.com\\@partners.acme.example",
+    ],
+)
+def test_what_is_no_custom_domain_is_refused_by_name(value: str) -> None:
+    """Salesforce's own hosts belong into the other setting."""
+    with pytest.raises(SettingsInvalid, match="SALESFORCE_CUSTOM_DOMAIN") as caught:
+        config.load(builders.environment(SALESFORCE_CUSTOM_DOMAIN=value))
+    assert caught.value.hint

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any, cast
 
+import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_broker.errors import AppRefused, AssertionExpired, SalesforceBusy, SalesforceError, TokenRefused, UserRefused
+from salesforce_broker.errors import (
+    AppRefused,
+    AssertionExpired,
+    LoginRateExceeded,
+    SalesforceBusy,
+    SalesforceError,
+    TokenRefused,
+    UserRefused,
+)
 from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.salesforce.client import MAX_RETRY_AFTER_SECONDS, SalesforceClient
 from salesforce_broker.salesforce.transport import Reply
@@ -77,12 +87,112 @@ def test_a_missing_or_wrong_typed_field_is_no_success(name: str, value: object) 
         ({"instance_url": "http://acme.my.salesforce.com"}, AppRefused),
         ({"instance_url": "https://evil.com\\@acme.my.salesforce.com/"}, AppRefused),
         ({"instance_url": "http://127.0.0.1:8080"}, AppRefused),
+        ({"instance_url": "https://login.salesforce.com"}, AppRefused),
+        ({"instance_url": "https://trailhead.salesforce.com"}, AppRefused),
+        ({"id": "https://evil.example/id/00D000000000001EAA/005000000000001AAA"}, AppRefused),
+        ({"id": "https://login.salesforce.com@evil.example/id/00D000000000001EAA/005000000000001AAA"}, AppRefused),
+        ({"id": "http://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA"}, AppRefused),
+        ({"id": "http://127.0.0.1/id/00D000000000001EAA/005000000000001AAA"}, AppRefused),
+        ({"expires_in": 0}, SalesforceBusy),
+        ({"expires_in": "-5"}, SalesforceBusy),
     ],
 )
 def test_an_answer_that_cannot_be_true_is_not_believed(changes: dict[str, str], kind: type[SalesforceError]) -> None:
     """Neither a token that would break a header nor an instance that is not Salesforce's."""
     with pytest.raises(kind):
         exchange(reply(builders.answer(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "handed_on"),
+    [
+        ("api_instance_url", "https://api.salesforce.com", "https://api.salesforce.com"),
+        ("api_instance_url", "https://evil.example", None),
+        ("api_instance_url", "https://evil.com\\@api.salesforce.com", None),
+        ("sfdc_community_url", "https://acme.my.site.com/partners", "https://acme.my.site.com/partners"),
+        ("sfdc_community_url", "https://ACME.my.site.com/partners/", "https://acme.my.site.com/partners"),
+        ("sfdc_community_url", "http://acme.my.site.com/partners", None),
+        ("sfdc_community_url", "https://partners.acme.example", None),
+    ],
+)
+def test_other_urls_are_handed_on_only_if_they_are_salesforces(
+    name: str, url: str, handed_on: str | None, log: io.StringIO
+) -> None:
+    """A caller may send its token there; the log says which was left out."""
+    token = exchange(reply(builders.answer(**{name: url})))
+    assert handed_on == token.optional.get(name)
+    assert (handed_on is None) == (f'"field":"{name}"' in log.getvalue())
+
+
+def test_an_identity_url_is_handed_on_as_rebuilt() -> None:
+    """Of a site, too."""
+    path = "/id/00D000000000001EAA/005000000000001AAA"
+    assert f"https://acme.my.site.com/x{path}" == exchange(reply(builders.answer(id=f"https://ACME.my.site.com/x{path}"))).id
+
+
+def test_a_site_is_asked_below_its_path() -> None:
+    """Its token endpoint, and the one for revocation."""
+    transport = FakeTransport(reply(builders.answer()), reply(b""))
+    site, clock = "https://acme.my.site.com/partners", ManualClock().clock()
+    client = SalesforceClient(cast("Any", transport), login_url=site, token_lifetime_seconds=900, clock=clock)
+    client.revoke(client.exchange("assertion", clock.deadline(10)), clock.deadline(10))
+    assert [f"{site}/services/oauth2/token", f"{site}/services/oauth2/revoke"] == transport.urls
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("https://globex.my.salesforce.com/services/oauth2/token", "Salesforce redirects to https://globex.my.salesforce.com:"),
+        ("https://evil.example/https://globex.my.salesforce.com", "something other than Salesforce's token endpoint answered"),
+        ("http://[", "something other than Salesforce's token endpoint answered"),
+        ("\xff\x00", "something other than Salesforce's token endpoint answered"),
+        ("", "something other than Salesforce's token endpoint answered"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_names_the_new_host_of_the_org(location: str, words: str, status: int) -> None:
+    """A renamed My Domain; what is no host of Salesforce is not repeated."""
+    with pytest.raises(AppRefused) as caught:
+        exchange(reply(b"", status=status, headers={"Location": location}))
+    assert words in caught.value.hint
+    assert "evil" not in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "invalid_grant", "error_description": "login rate exceeded"},
+        {"error": "LOGIN_RATE_EXCEEDED"},
+        [{"errorCode": "LOGIN_RATE_EXCEEDED", "message": "Login Rate Exceeded"}],
+        {"errorCode": "LOGIN_RATE_EXCEEDED", "message": ""},
+        b"LOGIN_RATE_EXCEEDED",
+        b"<html>Login Rate Exceeded</html>",
+    ],
+    ids=repr,
+)
+def test_too_many_logins_are_told_by_code_or_text(body: Any, status: int) -> None:
+    """Whatever the status; by 200 nothing is refused."""
+    with pytest.raises(SalesforceError) as caught:
+        exchange(reply(body, status=status, headers={"Retry-After": "7"}))
+    assert (LoginRateExceeded is type(caught.value)) == (status != 200)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("error", ["invalid_grant", "invalid_client_id", "server_error", "temporarily_unavailable", "x"])
+def test_an_oauth_code_does_not_make_an_outage_a_refusal(error: str, status: int) -> None:
+    """500 and 503 may carry any."""
+    with pytest.raises(SalesforceBusy) as caught:
+        exchange(reply({"error": error}, status=status, headers={"Retry-After": "7"}))
+    assert 7 == caught.value.retry_after
+
+
+def test_a_token_that_is_over_says_what_may_be_wrong() -> None:
+    """It is no success, is not handed out, and blames no caller's min_ttl."""
+    past = jwt.encode({"exp": int(START) - 600}, "x" * 32)
+    with pytest.raises(SalesforceBusy, match="over, by its own word") as caught:
+        exchange(reply(builders.answer(access_token=past)))
+    assert "clock" in caught.value.hint
 
 
 @pytest.mark.parametrize(

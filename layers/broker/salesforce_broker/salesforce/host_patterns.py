@@ -15,7 +15,7 @@ INSTANCE = rf"(?:{POD}|[a-z]{{2,4}}[0-9]{{1,4}}s?\.sfdc-[a-z0-9]{{1,20}})"
 GENERIC = r"(?:login|test)\.(?:salesforce\.com|sfcrmproducts\.cn)"
 MY_DOMAIN = (
     # acme, acme--dev.sandbox, acme.develop, .scratch, .trailblaze, .demo, .free, .patch, and acme--dev.cs42 of old
-    rf"{LABEL}(?:\.{LABEL})?\.my\.(?:salesforce\.com|salesforce\.mil|sfcrmproducts\.cn)"
+    rf"(?!www\.){LABEL}(?:\.{LABEL})?\.my\.(?:salesforce\.com|salesforce\.mil|sfcrmproducts\.cn)"
     # suffixes that could be chosen for a My Domain once
     rf"|(?!www\.){LABEL}(?:\.{LABEL}){{0,2}}\.(?:cloudforce\.com|cloudforce\.mil|database\.com)"
 )
