@@ -8,12 +8,17 @@ Then `sf project deploy start --target-org <org>` in the folder that it names. N
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import boto3
+from cryptography import x509
 
-from salesforce_broker.operations.rotation.app_metadata import App, project
+from salesforce_broker.errors import SigningKeyUnusable
+from salesforce_broker.keys.pem import read_certificate
+from salesforce_broker.operations.rotation import app_metadata
+from salesforce_broker.operations.rotation.app_metadata import App
 
 
 def certificate_of(stack: str) -> str:
@@ -29,6 +34,62 @@ def certificate_of(stack: str) -> str:
         sys.exit("There is no key yet: invoke RotateKeyFunction with the action create first.")
 
 
+def project(app: App, certificate: x509.Certificate) -> dict[str, str]:
+    """Return a project for `sf project deploy start`: the app, and the permission set of who may log in by it; by path."""
+    base, name = "force-app/main/default", app.name
+    files = {
+        "sfdx-project.json": json.dumps(
+            {"packageDirectories": [{"path": "force-app", "default": True}], "sourceApiVersion": app_metadata.API_VERSION},
+            indent=2,
+        ),
+        f"{base}/permissionsets/{name}.permissionset-meta.xml": app_metadata.element(
+            "PermissionSet",
+            {
+                "description": "May be logged in by the Salesforce Token Broker",
+                "hasActivationRequired": "false",
+                "label": name,
+                "userPermissions": {"enabled": "true", "name": "ApiEnabled"},
+            },
+        ),
+    }
+    if app.kind == "connected":
+        return files | {f"{base}/connectedApps/{name}.connectedApp-meta.xml": app_metadata.connected_app(app, certificate)}
+    return files | {
+        f"{base}/externalClientApps/{name}.eca-meta.xml": app_metadata.element(
+            "ExternalClientApplication",
+            {
+                "contactEmail": app.contact,
+                "description": "Salesforce Token Broker: logs in by the JWT bearer flow, with a key that lies in AWS",
+                "distributionState": "Local",
+                "isProtected": "false",
+                "label": name,
+            },
+        ),
+        f"{base}/extlClntAppGlobalOauthSets/{name}_glbloauth.ecaGlblOauth-meta.xml": app_metadata.global_oauth(
+            app, certificate
+        ),
+        f"{base}/extlClntAppOauthSettings/{name}_oauth.ecaOauth-meta.xml": app_metadata.element(
+            "ExtlClntAppOauthSettings",
+            {
+                "commaSeparatedOauthScopes": ", ".join(app_metadata.SCOPES),
+                "externalClientApplication": name,
+                "label": f"{name}_oauth",
+            },
+        ),
+        f"{base}/extlClntAppOauthPolicies/{name}_oauthPlcy.ecaOauthPlcy-meta.xml": app_metadata.element(
+            "ExtlClntAppOauthConfigurablePolicies",
+            {
+                "commaSeparatedPermissionSet": name,
+                "externalClientApplication": name,
+                "ipRelaxationPolicyType": "Enforce",
+                "label": f"{name}_oauthPlcy",
+                "permittedUsersPolicyType": "AdminApprovedPreAuthorized",
+                "refreshTokenPolicyType": "Zero",
+            },
+        ),
+    }
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Write the project."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -41,7 +102,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--consumer-key", default="", help="of an app that exists; Salesforce makes that of a new one")
     parser.add_argument("--folder", type=Path, default=Path("salesforce"))
     options = parser.parse_args(arguments)
-    certificate = options.certificate.read_text() if options.certificate else certificate_of(options.stack)
+    try:
+        # Parsed, and encoded again: the file may be one that has the private key, too.
+        certificate = read_certificate(
+            options.certificate.read_bytes() if options.certificate else certificate_of(options.stack)
+        )
+    except SigningKeyUnusable as error:
+        sys.exit(f"{error.description} {error.hint}")
     app = App(options.app, options.kind, options.consumer_key, options.contact)
     for path, text in project(app, certificate).items():
         file = options.folder / path

@@ -10,6 +10,7 @@ import pytest
 
 import salesforce_project
 from local_salesforce import KeyMaterial
+from salesforce_broker.keys.pem import read_certificate
 from salesforce_broker.operations.rotation import app_metadata
 from salesforce_broker.operations.rotation.app_metadata import App
 from tests.clients.conftest import Bench
@@ -75,7 +76,7 @@ def test_what_an_upload_deploys_is_a_package_that_the_cli_reads(
 ) -> None:
     """Metadata format: the CLI turns it into source again."""
     app = App("Token_Broker", kind, "3MVG9.key", "admin@acme.example")
-    for path, text in app_metadata.package(app, salesforce_key.certificate).items():
+    for path, text in app_metadata.package(app, read_certificate(salesforce_key.certificate)).items():
         file = bench.home / "deploy" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)

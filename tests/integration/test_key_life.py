@@ -27,6 +27,8 @@ from salesforce_broker.errors import (
     SigningKeyUnusable,
     UserRefused,
 )
+from salesforce_broker.keys.generation import STOP_LABEL
+from salesforce_broker.operations.emergency.generation import CacheGeneration
 from salesforce_broker.operations.request import DEFAULT_KEY_BITS
 from salesforce_broker.operations.rotation import certificate_upload, steps
 from salesforce_broker.operations.rotation.key_change import KeyChange
@@ -536,6 +538,116 @@ def test_the_stacks_roles_alone_sign_with_it(start: Start) -> None:
     assert ("kms:Sign", {"ArnNotEquals": {"aws:PrincipalArn": roles}}) == (denied["Action"], denied["Condition"])
     (alias,) = kms.list_aliases(KeyId=arn)["Aliases"]
     assert f"alias/salesforce-token-broker/broker/{version_id}" == alias["AliasName"]
+
+
+def kms_keys(life: KeyLife) -> dict[str, str]:
+    """Return the state of each signing key in KMS."""
+    found = boto3.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": STACK_TAG}])["ResourceTagMappingList"]
+    kms = boto3.client("kms")
+    assert life.variables["STACK_NAME"]
+    return {each["ResourceARN"]: kms.describe_key(KeyId=each["ResourceARN"])["KeyMetadata"]["KeyState"] for each in found}
+
+
+def test_keys_of_earlier_versions_are_deleted_after_kmss_waiting_period(start: Start) -> None:
+    """Once a day, of versions without a label; current, previous and pending ones stay, and so does what is a day old."""
+    life = start(key_store="kms")
+    arns = [stored(life)["kms_key_arn"] for _ in range(3) if life.rotate()]
+    life.invoke({"action": "create", "bits": 2048})
+    pending = stored(life, "AWSPENDING")["kms_key_arn"]
+    assert {} == check(life, 0)
+    assert {"Enabled"} == set(kms_keys(life).values())
+    life.pass_time(2 * DAY)
+    assert {} == check(life, 1)
+    assert {"Enabled"} == set(kms_keys(life).values())
+    assert {} == check(life, 0)
+    assert dict.fromkeys([*arns[1:], pending], "Enabled") | {arns[0]: "PendingDeletion"} == kms_keys(life)
+    due = boto3.client("kms").describe_key(KeyId=arns[0])["KeyMetadata"]["DeletionDate"]
+    assert 29 < (due - datetime.datetime.now(datetime.UTC)).days + 1 <= 31
+    assert {} == check(life, 24)
+    life.be_the_person()
+    assert life.invoke({"action": "finish"})
+    assert fresh(life)
+
+
+def test_a_key_whose_alias_was_never_made_is_deleted(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function ended between two calls: nothing names that key."""
+    life = start(key_store="kms")
+    used = stored(life)["kms_key_arn"] if life.rotate() else ""
+    with monkeypatch.context() as patch:
+
+        def fail(**_: object) -> None:
+            raise client_error("KMSInternalException")
+
+        patch.setattr(bootstrap.kms_client(), "create_alias", fail)
+        with pytest.raises(SigningKeyUnavailable):
+            life.invoke({"action": "create", "bits": 2048})
+    life.pass_time(2 * DAY)
+    check(life, 0)
+    (left,) = kms_keys(life).keys() - {used}
+    assert {used: "Enabled", left: "PendingDeletion"} == kms_keys(life)
+
+
+def test_a_key_that_lost_its_alias_is_not_deleted_while_it_is_used(start: Start) -> None:
+    """Somebody deleted the alias: the secret's version names the key."""
+    life = start(key_store="kms")
+    life.rotate()
+    kms = boto3.client("kms")
+    for alias in kms.list_aliases(KeyId=stored(life)["kms_key_arn"])["Aliases"]:
+        kms.delete_alias(AliasName=alias["AliasName"])
+    life.pass_time(2 * DAY)
+    check(life, 0)
+    assert {stored(life)["kms_key_arn"]: "Enabled"} == kms_keys(life)
+
+
+def test_a_version_that_cannot_be_read_has_nothing_deleted(start: Start) -> None:
+    """Which key it has is not known; the check itself goes on."""
+    life = start(key_store="kms")
+    for _ in range(3):
+        life.rotate()
+    previous = life.secrets_manager.labels["AWSPREVIOUS"]
+    life.secrets_manager._secret.versions[previous]["secret_string"] = "{}"  # noqa: SLF001  moto's own
+    life.pass_time(2 * DAY)
+    assert {} == check(life, 0)
+    assert {"Enabled"} == set(kms_keys(life).values())
+
+
+def test_labels_of_stops_leave_versions_that_nobody_uses(start: Start) -> None:
+    """After two days: until then a token that was shared under the version may live."""
+    life = start()
+    first = life.secrets_manager.labels["AWSCURRENT"]
+    CacheGeneration(life.secrets, life.secret_arn).renew(life.clock.wall())
+    assert generation_labels(life, first)
+    life.rotate()
+    life.rotate()
+    check(life, 0)
+    assert generation_labels(life, first)
+    life.pass_time(3 * DAY)
+    check(life, 0)
+    assert [] == generation_labels(life, first)
+
+
+def generation_labels(life: KeyLife, version_id: str) -> list[str]:
+    """Return the labels of stops on a version."""
+    versions = life.secrets.describe_secret(SecretId=life.secret_arn)["VersionIdsToStages"]
+    return [label for label in versions.get(version_id, []) if label.startswith(STOP_LABEL)]
+
+
+def test_a_key_is_made_although_its_maker_may_not_change_its_policy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KMS refuses such a policy unless it is told that a lockout is prevented: the account's administrators may change it."""
+    life = start(key_store="kms")
+    made: list[dict[str, Any]] = []
+    create = bootstrap.kms_client().create_key
+
+    def note(**given: Any) -> Any:
+        made.append(given)
+        return create(**given)
+
+    monkeypatch.setattr(bootstrap.kms_client(), "create_key", note)
+    life.invoke({"action": "create", "bits": 2048})
+    (given,) = made
+    assert given["BypassPolicyLockoutSafetyCheck"] is True
+    root = {"AWS": "arn:aws:iam::123456789012:root"}
+    assert [root] == [each["Principal"] for each in json.loads(given["Policy"])["Statement"] if each["Action"] == "kms:*"]
 
 
 @pytest.mark.parametrize(("code", "retryable"), [("DisabledException", False), ("ThrottlingException", True)])

@@ -65,7 +65,7 @@ def run(stack: LocalStack, say: Say) -> None:
 
 def _rotate(stack: LocalStack, api: str, say: Say) -> None:
     """Change the key under the callers' hands, as Secrets Manager does: each of them is served by a login of its own."""
-    function = stack.environment("RotateKeyFunction")
+    function = stack.rotate_key()
     secrets_manager = SecretRotation(stack.secret_arn)
     before = secrets_manager.labels["AWSCURRENT"]
     version_id = secrets_manager.begin()

@@ -111,6 +111,14 @@ class LocalStack:
             self._functions[name] = LambdaFunction(name, functools.partial(self.environment, name, **settings))
         return self._functions[name]
 
+    def rotate_key(self) -> LambdaRuntime:
+        """Start an environment of the function that changes the key; Lambda's API shows it whether there is a stop."""
+        for handler in TOKEN_FUNCTIONS:
+            self.function(handler)
+        api = self._ends.enter_context(LambdaApi(self._functions))
+        functions = ",".join(TOKEN_FUNCTIONS)
+        return self.environment("RotateKeyFunction", AWS_ENDPOINT_URL_LAMBDA=api.url, TOKEN_FUNCTIONS=functions)
+
     def emergency_stop(self) -> LambdaRuntime:
         """Start an environment of the operator's function that stops both others."""
         for handler in TOKEN_FUNCTIONS:

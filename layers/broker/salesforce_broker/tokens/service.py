@@ -54,15 +54,6 @@ class TokenService:
         issued = self._issue(request, deadline)
         return issued if request.action is Action.TOKEN else self._identify(request, issued, deadline)
 
-    def preload_shared_cache(self, seconds: float, min_ttl: int) -> None:
-        """Share, for every subject, a token with `min_ttl` s left; skip subjects that cannot log in. Hands out none."""
-        deadline = self._clock.deadline(seconds)
-        for subject in self._settings.subjects:
-            try:
-                self._tokens.get(subject, Want(min_ttl, None, deadline))
-            except BrokerError as error:
-                observability.report(error)
-
     def _identify(self, request: TokenRequest, issued: IssuedToken, deadline: Deadline) -> Identity:
         """Ask Salesforce whose the token is; a token that Salesforce has ended is replaced once."""
         try:

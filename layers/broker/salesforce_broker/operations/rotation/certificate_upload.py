@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from cryptography import x509
+
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.errors import AppRefused, SalesforceBusy
 from salesforce_broker.operations.rotation import app_metadata
@@ -44,7 +46,7 @@ class CertificateUpload:
         self._app = app
         self._clock = clock
 
-    def upload(self, consumer_key: str, certificate: str, deadline: Deadline) -> None:
+    def upload(self, consumer_key: str, certificate: x509.Certificate, deadline: Deadline) -> None:
         """Replace an app's certificate; SalesforceBusy if it is not done in time, AppRefused if Salesforce does not do it."""
         admin = self._admin(deadline)
         url = admin.instance_url + PATH

@@ -119,7 +119,7 @@ class KeyChange:
             self.announce(pending, deadline)
             return
         self._require_running()
-        self._upload.upload(pending.client_id, encode_certificate(self._certificate(pending)), deadline)
+        self._upload.upload(pending.client_id, self._certificate(pending), deadline)
         observability.audit("certificate uploaded", version_id=pending.version_id)
 
     def announce(self, pending: KeyVersion, deadline: Deadline) -> None:

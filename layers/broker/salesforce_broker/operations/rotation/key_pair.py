@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from salesforce_broker.clock import Clock
+from salesforce_broker.keys.pem import KeyMaterial
 from salesforce_broker.keys.signer import RsaSigner, Signer
 
 COMMON_NAME = "salesforce-token-broker"
@@ -34,13 +35,8 @@ def generate_secret_fields(version_id: str, *, bits: int, days: int, now: float)
     """Generate a key that lies in the secret; return the fields of the secret's version `version_id`."""
     key = generate_key(bits)
     certificate = self_signed_certificate(RsaSigner(key, version_id), key.public_key(), days=days, now=now)
-    return {"private_key": encode_key(key), "certificate": encode_certificate(certificate)}
-
-
-def encode_key(key: rsa.RSAPrivateKey) -> str:
-    """Encode a private key as PEM (PKCS #8), unencrypted: for the secret alone."""
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
+    made = KeyMaterial(key, certificate)
+    return {"private_key": made.key_pem(), "certificate": made.certificate_pem()}
 
 
 def encode_certificate(certificate: x509.Certificate) -> str:

@@ -66,7 +66,7 @@ class KmsKeys:
             for arn in self._all() - {self._find(version_id) for version_id in versions} - set(arns):
                 key = self._client.describe_key(KeyId=arn)["KeyMetadata"]
                 if key["KeyState"] != "PendingDeletion" and now - key["CreationDate"].timestamp() >= MIN_AGE_SECONDS:
-                    self._client.schedule_key_deletion(KeyId=arn, PendingWindowInDays=WAITING_DAYS)
+                    self._client.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=WAITING_DAYS)
                     observability.audit("key deletion scheduled", kms_key_arn=arn, days=WAITING_DAYS)
         except AWS_ERRORS as error:
             raise kms_unavailable(error) from error

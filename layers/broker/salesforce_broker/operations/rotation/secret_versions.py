@@ -97,8 +97,8 @@ class SecretVersions:
             if error_code(error) == "ResourceNotFoundException":
                 return None
             raise _unavailable(error) from error
-        text = answer.get("SecretString", "")
-        return self.parse(answer["VersionId"], text) if text else None
+        content = answer.get("SecretString") or answer.get("SecretBinary")
+        return self.parse(answer["VersionId"], content) if content else None
 
     def read_usable(self, label: str) -> KeyVersion | None:
         """Read the version with a label; None also for one that cannot sign."""
@@ -107,11 +107,11 @@ class SecretVersions:
         except SigningKeyUnusable:
             return None
 
-    def parse(self, version_id: str, text: str) -> KeyVersion:
+    def parse(self, version_id: str, content: str | bytes) -> KeyVersion:
         """Parse a version's value; SigningKeyUnusable."""
         default = self._client_id or _NOT_NAMED
-        key = parse_secret(text, version_id=version_id, default_client_id=default, kms=self._kms)
-        fields = pem.read_secret_fields(text)
+        key = parse_secret(content, version_id=version_id, default_client_id=default, kms=self._kms)
+        fields = pem.read_secret_fields(content)
         own = pem.read_client_id(fields.get("client_id"))
         unknown = tuple(sorted(name if _FIELD_NAME.fullmatch(name) else "(not shown)" for name in fields.keys() - FIELDS))
         return KeyVersion(version_id, key, own, own or self._client_id, unknown)
