@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from pydantic import ValidationError
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from local_salesforce import certificate_file
 from local_salesforce.admin import PREFIX
@@ -51,6 +51,11 @@ def main() -> int:
         errors = error.errors(include_url=False, include_input=False)
         reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in errors]
         print(f"FAILED: {arguments.world}: {'; '.join(reasons)}", file=sys.stderr)
+        return 1
+    except MarkedYAMLError as error:
+        # Its text quotes the file, which may hold a key.
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        print(f"FAILED: {arguments.world}: line {line}: {error.problem}", file=sys.stderr)
         return 1
     except (OSError, OverflowError, ValueError, YAMLError) as error:
         print(f"FAILED: {' '.join(str(error).split())}", file=sys.stderr)

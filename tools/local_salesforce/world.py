@@ -212,7 +212,7 @@ def _unique(kind: str, names: Iterable[str]) -> None:
     known = set()
     for name in names:
         if name in known:
-            raise ValueError(f"there is already a {kind} {name}")
+            raise ValueError(f"{kind} {name} exists already")
         known.add(name)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from local_salesforce import (
     DEFAULT_ADMIN_USERNAME,
@@ -23,14 +24,29 @@ from local_salesforce import (
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
+class FromAddress(HTTPAdapter):
+    """Binds connections to one of this machine's addresses."""
+
+    def __init__(self, address: str) -> None:
+        self._source = (address, 0)
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Give the pool the address."""
+        super().init_poolmanager(*args, source_address=self._source, **kwargs)
+
+
 class Desk:
     """A client that sends anything: assertions with any claim, header and key, to any address."""
 
-    def __init__(self, salesforce: LocalSalesforce, key: KeyMaterial) -> None:
+    def __init__(self, salesforce: LocalSalesforce, key: KeyMaterial, *, address: str = "") -> None:
+        """`address`: which of this machine's addresses it calls from."""
         self.salesforce = salesforce
         self.key = key
         self.session = requests.Session()
         self.session.trust_env = False
+        if address:
+            self.session.mount("http://", FromAddress(address))
 
     def assertion(self, key: str = "", algorithm: str = "RS256", headers: dict[str, Any] | None = None, **claims: Any) -> str:
         """Sign the usual claims with `claims` changed; one that is None is left out."""

@@ -192,6 +192,25 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path, salesforce_k
     assert 130 == ended
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [(WORLD.replace("session_minutes: 15", "colour: red"), "orgs.0.colour: "), (WORLD + "secret: [unclosed", "line ")],
+    ids=["no world", "no YAML"],
+)
+def test_a_world_file_that_cannot_be_used_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
+    """Said in one line that names the file and the place, and does not quote it."""
+    path = tmp_path / "world.yaml"
+    path.write_text(text)
+    command = [sys.executable, "-m", "local_salesforce", "--port", "0", "--world", str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    (line,) = ended.stderr.splitlines()
+    assert 1 == ended.returncode
+    assert line.startswith(f"FAILED: {path}: {reason}")
+    assert "red" not in line.partition(str(path))[2]
+    assert "unclosed" not in line
+
+
 def test_a_port_that_is_taken_is_an_error(tmp_path: Path, desk: Desk) -> None:
     """Said in one line."""
     port = desk.salesforce.url.rpartition(":")[2]

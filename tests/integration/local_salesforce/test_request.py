@@ -152,6 +152,22 @@ def test_replay_of_a_jti_is_a_switch(desk: Desk) -> None:
     assert INVALID == said(desk.log_in(jti="two"))
 
 
+def test_parameters_in_the_urls_query_are_taken(desk: Desk) -> None:
+    """As salesforce-cdp-connector sends them, with no body at all."""
+    query = {"grant_type": GRANT_TYPE, "assertion": desk.assertion()}
+    answer = desk.call("POST", "/services/oauth2/token", "", params=query)
+    assert 200 == answer.status_code
+    assert DEFAULT_USERNAME == desk.salesforce.journal[-1].subject
+    assert "assertion" not in desk.salesforce.journal[-1].path
+
+
+def test_the_body_wins_over_the_query(desk: Desk) -> None:
+    """A parameter in both is the body's."""
+    form = {"grant_type": GRANT_TYPE, "assertion": desk.assertion(sub="orders@acme.example")}
+    desk.call("POST", "/services/oauth2/token", "", params={"assertion": desk.assertion()}, data=form)
+    assert "orders@acme.example" == desk.salesforce.journal[-1].subject
+
+
 def test_a_chunked_form_is_read(desk: Desk) -> None:
     """As the Salesforce CLI sends it."""
     body = f"grant_type={GRANT_TYPE}&assertion={desk.assertion()}".encode()
