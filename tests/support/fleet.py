@@ -26,6 +26,7 @@ from salesforce_broker.tokens.model import IssuedToken
 from salesforce_broker.tokens.service import TokenService
 from tests.support import builders
 from tests.support.fakes import FakeParameterStore, FakeTransport, client_error
+from tests.support.hostile import MAX_LOGINS_PER_HOUR, MAX_LOGINS_PER_MINUTE, report_without_end
 from tests.support.stage import Stage
 from tests.support.throttled_aws import READS_PER_SECOND, WRITES_PER_SECOND, Bucket, ThrottledAws
 
@@ -142,6 +143,24 @@ def outage(hours: int, requests_per_second: int) -> Figures:
         f"Salesforce down for {hours} h, {requests_per_second} requests/s to one environment\n"
         f"  logins tried: {logins[0]} in the first hour, at most {max(logins[1:], default=0)} in the others",
         hold=max(logins) <= MAX_LOGINS_AN_HOUR,
+    )
+
+
+def hostile(environments: int, hours: float, reports_per_second: float, seed: int) -> Figures:
+    """Have callers report every token at once, while Salesforce calls it valid, invalid, or now this and now that."""
+    chance = random.Random(seed)
+    lines, worst = [], [0, 0]
+    for name, alive in (("valid", lambda: True), ("invalid", lambda: False), ("either", lambda: chance.random() < 0.5)):
+        salesforce = report_without_end(
+            Stage(), alive, environments=environments, seconds=hours * 3600, reports_per_second=reports_per_second, seed=seed
+        )
+        lines.append(
+            f"  tokens called {name}: {salesforce.worst(3600)} logins in the worst hour, {salesforce.worst(60)} in a minute"
+        )
+    return Figures(
+        f"{environments} hostile environments, {reports_per_second:.0f} reports/s together for {hours:g} h, seed {seed}\n"
+        + "\n".join(lines),
+        hold=worst[0] <= MAX_LOGINS_PER_HOUR and worst[1] <= MAX_LOGINS_PER_MINUTE,
     )
 
 

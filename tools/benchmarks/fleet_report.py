@@ -19,7 +19,7 @@ from tests.support import fleet
 
 
 def main() -> int:
-    """Run all three; return the exit status."""
+    """Run all; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=20)
     parser.add_argument("--each", type=int, default=10)
@@ -44,6 +44,7 @@ def _runs(arguments: argparse.Namespace) -> Iterator[fleet.Figures]:
     yield fleet.cold_burst(arguments.processes, arguments.each)
     yield fleet.steady(arguments.environments, 100, arguments.lifetimes, arguments.seed)
     yield fleet.outage(arguments.hours, 50)
+    yield fleet.hostile(40, 2, 10, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -9,54 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_broker.errors import LoginRateExceeded, SalesforceError
-from salesforce_broker.salesforce.transport import Reply
+from salesforce_broker.errors import LoginRateExceeded
 from salesforce_broker.tokens.login_budget import BURST, SECONDS_PER_LOGIN, LoginBudget, stricter
-from salesforce_broker.tokens.model import IssuedToken, Outcome
+from salesforce_broker.tokens.model import Outcome
 from salesforce_broker.tokens.refresh import MIN_LOGIN_INTERVAL_SECONDS
-from salesforce_broker.tokens.service import TokenService
 from tests.support import builders
 from tests.support.clocks import START
-from tests.support.fakes import FakeTransport
+from tests.support.hostile import MAX_LOGINS_PER_HOUR, MAX_LOGINS_PER_MINUTE, EverNewTokens, report, report_without_end
 from tests.support.stage import Stage
-
-MAX_LOGINS_PER_HOUR, MAX_LOGINS_PER_MINUTE = 115, 11
-
-
-class EverNewTokens(FakeTransport):
-    """A Salesforce that gives another token at each login, and calls tokens valid, invalid or what `alive` says."""
-
-    def __init__(self, stage: Stage, alive: Callable[[], bool]) -> None:
-        super().__init__()
-        self.logins: list[float] = []
-        self.identity_calls = 0
-        self._stage, self._alive = stage, alive
-
-    def post_form(self, *_: object) -> Reply:
-        """Log in."""
-        self.logins.append(self._stage.clock.wall)
-        return builders.reply(builders.answer(access_token=f"00D000000000001!{len(self.logins)}"))
-
-    def get(self, *_: object) -> Reply:
-        """Answer at the identity URL."""
-        self.identity_calls += 1
-        if self._alive():
-            return builders.reply(builders.identity())
-        return builders.reply(b"Bad_OAuth_Token", status=403)
-
-    def worst(self, seconds: float) -> int:
-        """Return the most logins within any window of `seconds`."""
-        return max(sum(start <= login < start + seconds for login in self.logins) for start in self.logins)
-
-
-def report(broker: TokenService, fingerprint: str | None) -> IssuedToken | None:
-    """Report a token as rejected; return the answer, None for a refusal."""
-    try:
-        issued = broker.answer(builders.request(rejected=fingerprint))
-    except SalesforceError:
-        return None
-    assert isinstance(issued, IssuedToken)
-    return issued
 
 
 @pytest.mark.parametrize(
@@ -64,19 +24,7 @@ def report(broker: TokenService, fingerprint: str | None) -> IssuedToken | None:
 )
 def test_forty_hostile_environments_get_115_logins_an_hour(stage: Stage, alive: Callable[[], bool]) -> None:
     """Each reports the token that it was given last, whatever Salesforce says of it (tools/benchmarks/fleet.py: faster)."""
-    transport = EverNewTokens(stage, alive)
-    fleet = [stage.environment(transport) for _ in range(40)]
-    known: list[str | None] = [None] * len(fleet)
-    chance = random.Random(14)
-    end = stage.clock.wall + 1.1 * 3600
-    requests = 0
-    while stage.clock.wall < end:
-        number = chance.randrange(len(fleet))
-        issued = report(fleet[number], known[number])
-        known[number] = issued.token.fingerprint if issued else known[number]
-        requests += 1
-        stage.clock.advance(2)
-    assert requests > 1_500
+    transport = report_without_end(stage, alive, environments=40, seconds=1.1 * 3600, reports_per_second=0.5, seed=14)
     assert transport.worst(3600) <= MAX_LOGINS_PER_HOUR
     assert transport.worst(60) <= MAX_LOGINS_PER_MINUTE
 
