@@ -1,0 +1,93 @@
+"""The order of a scan: keys, accounts with some requests each, the proof, a sample in the Lambda runtime, the search, a report."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from leak_scan import proof, scenarios
+from leak_scan.account import Account, private_key
+from leak_scan.capture import SINKS, Capture
+from local_stack.build import Build
+from local_stack.salesforce import key_material
+
+REQUESTS_PER_ACCOUNT = 50
+KEY_PAIRS = 5
+
+RUNTIME_SHARE = 50
+"""One in so many is sent to the Lambda runtime, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A secret in a sink: of which kind, in which shape, how much of it, and the request that put it there."""
+
+    sink: str
+    secret: str
+    shape: str
+    length: int
+    request: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a scan did and found. `missed`: shapes by sink that the proof planted and the search did not find."""
+
+    requests: int = 0
+    in_runtime: int = 0
+    shapes: int = 0
+    planted: int = 0
+    searched: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    missed: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether nothing was found but what was planted, and all of that."""
+        return not self.findings and not any(self.missed.values())
+
+    def lines(self) -> Iterator[str]:
+        """Yield the report, line by line; no secret."""
+        yield f"{self.requests:,} requests in this process, {self.in_runtime} in the Lambda runtime"
+        yield ", ".join(f"{number} {kind}" for kind, number in sorted(self.kinds.items()))
+        yield f"{self.shapes:,} shapes of secrets searched for"
+        for sink in SINKS:
+            yield f"  {sink:22} {self.searched[sink]:>12,} bytes"
+        missed = sum(map(len, self.missed.values()))
+        yield f"planted {self.planted}, found {self.planted - missed}"
+        for sink, shapes in self.missed.items():
+            for shape in shapes:
+                yield f"  MISSED in {sink}: {shape}"
+        yield f"{len(self.findings)} findings"
+        for finding in self.findings:
+            yield f"  FOUND in {finding.sink}: {finding.secret}, {finding.shape}, {finding.length} characters; {finding.request}"
+
+
+def scan(requests: int, *, seed: int, built: Build | None) -> Report:
+    """Send so many requests and search what they left; `built` None leaves the Lambda runtime out."""
+    rng, report, capture = random.Random(seed), Report(), Capture()  # noqa: S311  repeatable on purpose
+    pairs = [key_material.make() for _ in range(KEY_PAIRS)]
+    for pair in pairs:
+        capture.learn_key(private_key(pair))
+    with capture.everything():
+        with Account(capture, pairs, rng) as account:
+            report.planted, report.missed = proof.run(account)
+        capture.entries.clear()
+        while report.requests < requests:
+            with Account(capture, pairs, rng) as account:
+                for _ in range(min(REQUESTS_PER_ACCOUNT, requests - report.requests)):
+                    report.requests += 1
+                    scenarios.run(account, rng, report.requests)
+    report.kinds = Counter(entry.request.partition(": ")[2].partition(",")[0] for entry in capture.entries if entry.sink != "file")
+    report.searched, report.shapes = capture.bytes_by_sink, len(capture.index)
+    report.findings = sorted(set(_findings(capture)), key=lambda finding: (finding.sink, finding.request))
+    return report
+
+
+def _findings(capture: Capture) -> Iterator[Finding]:
+    for entry in capture.entries:
+        for found in capture.index.find(entry.data):
+            yield Finding(entry.sink, found.shape.secret, found.shape.name, found.length, entry.request)
