@@ -20,13 +20,18 @@ export ARCH
 export SAM_CLI_TELEMETRY = 0
 export AWS_DEFAULT_REGION ?= eu-central-1
 
-STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
+LOCAL_STACK := PYTHONPATH=tools $(BIN)/python -m local_stack
+
+# Processes among which the tests are spread: as many as there are cores, or WORKERS=... (0: none, in this one).
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run serve build test test-clients test-system fuzz openapi check bench bench-fleet bench-rotation salesforce-project lock lock-check clean
+.PHONY: help venv run serve build test unit integration test-clients test-system fuzz openapi format lint pr check bench \
+  bench-fleet bench-rotation salesforce-project lock lock-check clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.installed $(SAM)/.installed ## Install the tools (into .venv and .venv-sam)
 
@@ -50,10 +55,10 @@ $(SCAN)/.installed: requirements/scan.txt $(VENV)/.installed
 	@touch $@
 
 run: venv ## Do the main job once, in the real Lambda runtime against a local Salesforce (BUILT=folder: of an earlier build)
-	@$(STACK) run $(if $(BUILT),--built $(BUILT))
+	@$(LOCAL_STACK) run $(if $(BUILT),--built $(BUILT))
 
-serve: venv ## Leave the same running on http://127.0.0.1:$(PORT)
-	@$(STACK) serve --port $(PORT) $(if $(BUILT),--built $(BUILT))
+serve: venv ## Leave the same running on http://127.0.0.1:5000 (PORT=... another port)
+	@$(LOCAL_STACK) serve --port $(PORT) $(if $(BUILT),--built $(BUILT))
 
 build: venv ## Make what `sam deploy` deploys, for ARCH
 	$(SAM)/bin/sam build --parameter-overrides Architecture=$(ARCH)
@@ -61,8 +66,14 @@ build: venv ## Make what `sam deploy` deploys, for ARCH
 	@sed '/^  Architecture:/,/^  [A-Z]/{s/Default: .*/Default: $(ARCH)/;/^    - /{/$(ARCH)/!d;};}' .aws-sam/build/template.yaml \
 	  >.aws-sam/build/template.tmp && mv .aws-sam/build/template.tmp .aws-sam/build/template.yaml
 
-test: venv ## Run every test that needs neither Docker nor other packages
-	$(BIN)/python -m pytest
+test: venv ## Run every test that needs neither Docker nor other packages, on all cores
+	$(PYTEST)
+
+unit: venv ## Run the unit tests
+	$(PYTEST) tests/unit
+
+integration: venv ## Run the tests against moto, the local Salesforce and the real Lambda runtime
+	$(PYTEST) tests/integration
 
 test-clients: venv $(CLIENTS)/.installed ## Try the local Salesforce with clients that nobody here wrote (installs them into .build)
 	$(BIN)/python -m pytest tests/clients
@@ -86,17 +97,26 @@ fuzz: venv ## Ask at random: 10,000 requests that docs/openapi.yaml knows or not
 openapi: venv ## Make docs/openapi.yaml of the code
 	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py
 
-check: venv $(SCAN)/.installed lock-check ## Lint, types, import contract, template (scanners too), locks
+format: venv ## Format the Python code, and mend what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lint: venv ## Lint, formatting, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/salesforce_project.py tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/word_check.py tools/salesforce_project.py tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
 	$(BIN)/mypy functions/rotate_key/handler.py
 	$(BIN)/mypy functions/emergency_stop/handler.py
 	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
+
+pr: lint unit ## What to run before a pull request: lint, unit
+
+check: venv $(SCAN)/.installed lock-check lint ## All that is checked without running it: lint, template (scanners too), locks
 	PYTHONPATH=tools:layers/broker $(BIN)/python tools/openapi.py --check
+	$(BIN)/python tools/word_check.py
 	$(BIN)/cfn-lint examples/*/template.yaml
 	$(SAM)/bin/sam validate --lint
 	@mkdir -p .build
@@ -109,12 +129,13 @@ bench: venv ## Measure cold start and warm hit beside what a user would write by
 	$(BIN)/python tools/benchmarks/client_import.py
 
 bench-fleet: venv ## Simulate fleets: cold at once, and in steady use
-	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.fleet
+	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.fleet_report
 
-bench-rotation: venv ## Change the key in twelve ways, with 100,000 reads meanwhile: none may fail
-	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.rotation
+bench-rotation: venv ## Change the key in nine ways, with 100,000 reads meanwhile: none may fail
+	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.rotation_report
 
 salesforce-project: venv ## Write the app as a project for the Salesforce CLI: STACK=... CONTACT=you@acme.example [APP=...]
+	@test -n '$(STACK)' || { echo 'STACK=... names the deployed stack' >&2; exit 1; }
 	@PYTHONPATH=tools:layers/broker $(BIN)/python tools/salesforce_project.py --stack '$(STACK)' --contact '$(CONTACT)' \
 	  $(if $(APP),--app '$(APP)') $(if $(FOLDER),--folder '$(FOLDER)')
 

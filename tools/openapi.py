@@ -1,7 +1,7 @@
 """docs/openapi.yaml, made of the code: `make openapi` writes it, `--check` tells whether it still says what the code does.
 
-Owns the form of the document. What may be sent and what is answered is the rooms' own: routes, limits, codes and statuses
-are read from them here, and written down nowhere else.
+The form of the document is written here. What may be sent and what is answered is read from the package: routes, limits,
+codes and statuses, which are written down nowhere else.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _operation(method: str, path: str, action: Action) -> dict[str, Any]:
 
 
 def _refusal(status: HTTPStatus) -> dict[str, Any]:
-    codes = [code for code, given in response.HTTP_STATUS.items() if given == status]
+    codes = [code for code, mapped in response.HTTP_STATUS.items() if mapped == status]
     phrase = f"{status.phrase}: {', '.join(codes)}"
     if status in ALSO_GATEWAY:
         return _described(f"{phrase}; or API Gateway's own", {"oneOf": [_error(codes), _ref("schemas", "GatewayError")]})

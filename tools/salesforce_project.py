@@ -40,15 +40,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kind", choices=("external", "connected"), default="external", help="connected: for old orgs alone")
     parser.add_argument("--consumer-key", default="", help="of an app that exists; Salesforce makes that of a new one")
     parser.add_argument("--folder", type=Path, default=Path("salesforce"))
-    given = parser.parse_args(arguments)
-    certificate = given.certificate.read_text() if given.certificate else certificate_of(given.stack)
-    app = App(given.app, given.kind, given.consumer_key, given.contact)
+    options = parser.parse_args(arguments)
+    certificate = options.certificate.read_text() if options.certificate else certificate_of(options.stack)
+    app = App(options.app, options.kind, options.consumer_key, options.contact)
     for path, text in project(app, certificate).items():
-        file = given.folder / path
+        file = options.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    print(f"{given.folder} is a project: sf project deploy start --target-org <org>, in there.")
-    print(f"Then assign the permission set: sf org assign permset --name {given.app} --on-behalf-of <integration user>")
+    print(f"{options.folder} is a project: sf project deploy start --target-org <org>, in there.")
+    print(f"Then assign the permission set: sf org assign permset --name {options.app} --on-behalf-of <integration user>")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ bootstrap.cold_start()
 def lambda_handler(event: dict[str, Any], context: request.LambdaContext) -> dict[str, Any]:
     """Answer a REST API proxy event; never raises."""
     try:
-        token_request = request.from_api_gateway(event, context)
+        token_request = request.from_api_gateway(event, context, gateway_token=bootstrap.gateway_token)
         return response.to_http(bootstrap.token_service().answer(token_request))
     except Exception as error:  # noqa: BLE001  the last resort: the runtime would send the trace to the caller
         observability.report(error)

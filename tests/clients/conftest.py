@@ -43,7 +43,7 @@ class Bench:
     def run(self, client: str, **changes: str) -> dict[str, Any]:
         """Have a client log in, query, create and read; return what it did, or its `error` and the error's `kind`."""
         assert (INSTALLED / ".installed").exists(), "`make test-clients` installs the clients first"
-        given = {
+        order = {
             "url": self.salesforce.url,
             "audience": "https://acme.my.salesforce.com",
             "consumer_key": DEFAULT_CONNECTED_APP_KEY if client in LOGIN_AUDIENCE_ONLY else DEFAULT_CONSUMER_KEY,
@@ -52,14 +52,14 @@ class Bench:
             "kill": "",
         } | changes
         if client == SALESFORCE_CLI:
-            return self._cli_run(given)
+            return self._cli_run(order)
         python = INSTALLED / "python" / "bin"
         command = [str(python / "python"), str(DRIVERS / "python_clients.py"), client]
         if client in NODE_CLIENTS:
             command = [str(python / "node"), str(DRIVERS / "node_clients.cjs"), client]
         ended = subprocess.run(
             command,
-            input=json.dumps(given),
+            input=json.dumps(order),
             env=self._environment,
             capture_output=True,
             text=True,
@@ -85,13 +85,13 @@ class Bench:
         found: dict[str, Any] = json.loads(ended.stdout)
         return found
 
-    def _cli_run(self, given: dict[str, str]) -> dict[str, Any]:
+    def _cli_run(self, order: dict[str, str]) -> dict[str, Any]:
         """Do with the CLI what the drivers do. Its first audience is the instance's address, with a slash at the end."""
-        app = ("--client-id", given["consumer_key"], "--jwt-key-file", given["key_file"], "--username", given["username"])
-        did = self.cli("org", "login", "jwt", *app, "--instance-url", given["url"])
+        app = ("--client-id", order["consumer_key"], "--jwt-key-file", order["key_file"], "--username", order["username"])
+        did = self.cli("org", "login", "jwt", *app, "--instance-url", order["url"])
         if did["status"]:
             return {"error": did["message"], "kind": did["name"]}
-        at = ("--target-org", given["username"])
+        at = ("--target-org", order["username"])
         query = ("data", "query", "--query", "SELECT Id, Name FROM Organization", *at)
         records = self.cli(*query)["result"]["records"]
         values = ("--sobject", "Account", "--values", "Name='Made by a client'")
@@ -99,7 +99,7 @@ class Bench:
         read = self.cli("data", "get", "record", "--sobject", "Account", "--record-id", made, *at)["result"]["Name"]
         accounts = self.cli("data", "query", "--query", "SELECT Id, Name FROM Account", *at)["result"]["records"]
         done = {"records": records, "created": made, "read": read, "accounts": accounts}
-        if given["kill"]:
+        if order["kill"]:
             self.salesforce.sessions.end()
             done["after"] = self.cli(*query)["result"]["records"]
         return done

@@ -38,7 +38,7 @@ def test_a_killed_session_is_what_the_client_takes_it_for(bench: Bench, client: 
 
 @pytest.mark.parametrize("setup", list(SETUPS))
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_wrong_set_up_is_told_in_the_clients_own_words(bench: Bench, client: str, setup: str) -> None:
+def test_a_wrong_set_up_is_reported_in_the_clients_own_words(bench: Bench, client: str, setup: str) -> None:
     """Which hold the words of Salesforce that the client was written for."""
     if (client, setup) in UNREACHABLE:
         pytest.skip(UNREACHABLE[client, setup])
@@ -50,7 +50,7 @@ def test_a_wrong_set_up_is_told_in_the_clients_own_words(bench: Bench, client: s
 
 @pytest.mark.parametrize("odd", list(ODD_ANSWERS))
 @pytest.mark.parametrize("client", CLIENTS)
-def test_an_answer_out_of_form_is_told_as_the_client_can(bench: Bench, client: str, odd: str) -> None:
+def test_a_malformed_answer_is_reported_as_the_client_can(bench: Bench, client: str, odd: str) -> None:
     """Some show it, some lose it, one breaks on it."""
     did = bench.run(client, **ODD_ANSWERS[odd](bench))
     kind, beginning = ODD_WORDS[odd][client]

@@ -43,8 +43,8 @@ def write(bench: Bench, key: KeyMaterial, kind: str) -> None:
     """Write the project where the CLI runs."""
     certificate = bench.home / "server.crt"
     certificate.write_text(key.certificate)
-    given = ["--certificate", str(certificate), "--app", "Token_Broker", "--contact", "admin@acme.example", "--kind", kind]
-    salesforce_project.main([*given, "--folder", str(bench.home)])
+    arguments = ["--certificate", str(certificate), "--app", "Token_Broker", "--contact", "admin@acme.example", "--kind", kind]
+    salesforce_project.main([*arguments, "--folder", str(bench.home)])
 
 
 @pytest.mark.parametrize("kind", ["external", "connected"])

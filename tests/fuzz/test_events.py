@@ -50,7 +50,7 @@ texts = st.one_of(
     st.none(),
     any_text,
     fields.map(json.dumps),
-    fields.map(lambda given: base64.b64encode(json.dumps(given).encode()).decode()),
+    fields.map(lambda content: base64.b64encode(json.dumps(content).encode()).decode()),
     st.sampled_from(
         ['{"sub": "a@b.c", "sub": "d@e.f"}', '{"min_ttl": NaN}', '{"min_ttl": 1e400}', "[" * 4000, '{"a":' * 900, "\ufeff{}"]
     ),

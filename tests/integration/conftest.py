@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -34,9 +35,24 @@ def _loopback_only() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def built() -> Build:
-    """Build once for all tests here."""
-    return build(print)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Build once in a run: of the processes among which it is spread the first one builds, and the others wait for it."""
+    run = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        run = run.parent
+    done = run / "built"
+    with (run / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            return build(print, Path(done.read_text()))
+        made = build(print)
+        done.write_text(str(folder_of(made)))
+        return made
+
+
+def folder_of(built: Build) -> Path:
+    """Return the folder that `sam build` made."""
+    return built.code("TokenFunction").function.parent
 
 
 @pytest.fixture
@@ -80,6 +96,7 @@ class Account:
     def open(self, handler: str) -> ModuleType:
         """Import a function's handler as a cold start does, with nothing in memory."""
         bootstrap.token_service.cache_clear()
+        bootstrap.gateway_token.cache_clear()
         spec = importlib.util.spec_from_file_location(f"{handler}_handler", FUNCTIONS / handler / "handler.py")
         assert spec is not None
         assert spec.loader is not None
@@ -112,3 +129,4 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     with mock_aws(), LocalSalesforce(World.default(keys.certificate())) as salesforce:
         yield Account(salesforce, monkeypatch)
     bootstrap.token_service.cache_clear()
+    bootstrap.gateway_token.cache_clear()

@@ -71,9 +71,9 @@ class Callers:
         self.salesforce = stack.salesforce
         self.environment = {**stack.aws.environment, "AWS_ENDPOINT_URL_LAMBDA": api.url}
 
-    def broker(self, **given: Any) -> Broker:
+    def broker(self, **options: Any) -> Broker:
         """Return a client that invokes."""
-        return Broker("TokenFunction", **given)
+        return Broker("TokenFunction", **options)
 
     def at_my_domain(self) -> Broker:
         """Return a client that invokes, and whose tokens are for a My Domain, as in Salesforce."""
@@ -83,7 +83,7 @@ class Callers:
         return broker
 
     @property
-    def asked(self) -> int:
+    def invocations(self) -> int:
         """How often the broker was invoked."""
         return len(self.api.invocations)
 
@@ -191,7 +191,7 @@ def test_a_broker_that_is_stopped_costs_nothing_while_the_token_lives(callers: C
         for _ in range(60):
             clock.advance(1)
             assert session.get(LIMITS, timeout=30).ok
-        assert 1 == callers.asked
+        assert 1 == callers.invocations
         clock.advance(800)
         assert session.get(LIMITS, timeout=30).ok
         clock.advance(900)
@@ -213,7 +213,7 @@ def test_simple_salesforce_renews_itself(callers: Callers) -> None:
     account: Any = client.Account.create({"Name": "Made by simple-salesforce"})  # type: ignore[operator]
     callers.salesforce.sessions.end()
     assert "Made by simple-salesforce" == client.Account.get(account["id"])["Name"]  # type: ignore[operator]
-    assert 2 == callers.asked
+    assert 2 == callers.invocations
 
 
 def test_aiosalesforce_renews_itself(callers: Callers) -> None:
@@ -224,8 +224,9 @@ def test_aiosalesforce_renews_itself(callers: Callers) -> None:
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             to = httpx.URL(callers.salesforce.url)
-            request.url = request.url.copy_with(scheme=to.scheme, host=to.host, port=to.port)
-            return await super().handle_async_request(request)
+            url = request.url.copy_with(scheme=to.scheme, host=to.host, port=to.port)
+            local = httpx.Request(request.method, url, headers=request.headers, stream=request.stream)
+            return await super().handle_async_request(local)
 
     async def use() -> list[str]:
         async with httpx.AsyncClient(transport=ToLoopback()) as http:
@@ -236,7 +237,7 @@ def test_aiosalesforce_renews_itself(callers: Callers) -> None:
             return [read["Name"], *[record["Name"] async for record in client.query(QUERY)]]
 
     assert ["Made by aiosalesforce", "Acme"] == asyncio.run(use())
-    assert 2 == callers.asked
+    assert 2 == callers.invocations
 
 
 def test_httpx_renews_itself(callers: Callers) -> None:
@@ -257,7 +258,7 @@ def test_httpx_renews_itself(callers: Callers) -> None:
             return [answer.status_code for answer in await asyncio.gather(*(http.get(LIMITS) for _ in range(10)))]
 
     assert [200] * 10 == asyncio.run(use())
-    assert 3 == callers.asked
+    assert 3 == callers.invocations
 
 
 def test_an_httpx_stream_is_not_sent_twice(callers: Callers) -> None:
@@ -266,7 +267,7 @@ def test_an_httpx_stream_is_not_sent_twice(callers: Callers) -> None:
     with httpx.Client(auth=SalesforceHttpxAuth(broker), base_url=broker.token().instance_url) as http:
         callers.salesforce.sessions.end()
         answer = http.post("/services/data/v65.0/sobjects/Account", content=iter([b'{"Name":', b'"x"}']))
-    assert (401, 1) == (answer.status_code, callers.asked)
+    assert (401, 1) == (answer.status_code, callers.invocations)
 
 
 def test_requests_send_a_body_again_only_if_it_rewinds(callers: Callers) -> None:
@@ -290,7 +291,7 @@ def test_a_401_that_another_token_does_not_cure_is_handed_on(callers: Callers) -
     assert session.get(LIMITS, timeout=30).ok
     callers.salesforce.world.apps[0].attached_to_agent = False
     answer = session.get(LIMITS, timeout=30)
-    assert (401, 1) == (answer.status_code, callers.asked)
+    assert (401, 1) == (answer.status_code, callers.invocations)
 
 
 def test_a_token_goes_nowhere_else(callers: Callers) -> None:
@@ -301,7 +302,7 @@ def test_a_token_goes_nowhere_else(callers: Callers) -> None:
     elsewhere = callers.salesforce.urls["acme--dev"].replace("127.0.0.1", "localhost")
     callers.salesforce.faults.order("redirect", path=LIMITS, headers={"Location": elsewhere + LIMITS})
     answer = broker.session().get(LIMITS, timeout=30)
-    assert (401, 1) == (answer.status_code, callers.asked)
+    assert (401, 1) == (answer.status_code, callers.invocations)
     assert "Authorization" not in answer.request.headers
 
 
@@ -311,7 +312,7 @@ def test_the_identity_url_renews_too(callers: Callers) -> None:
     assert session.get("/services/oauth2/userinfo", timeout=30).ok
     callers.salesforce.sessions.end()
     told = session.get("/services/oauth2/userinfo", timeout=30).json()
-    assert (DEFAULT_USERNAME, 2) == (told["preferred_username"], callers.asked)
+    assert (DEFAULT_USERNAME, 2) == (told["preferred_username"], callers.invocations)
 
 
 def test_the_brokers_no_arrives_with_its_hint(callers: Callers) -> None:
@@ -326,10 +327,12 @@ def test_the_brokers_no_arrives_with_its_hint(callers: Callers) -> None:
 
 def test_a_request_over_https_is_signed(callers: Callers) -> None:
     """With Signature Version 4, for execute-api, in the region of the host's name or of the session."""
-    way: Any = Broker(url="https://abc.execute-api.eu-west-1.amazonaws.com/v1")._transport  # noqa: SLF001  what is sent
-    headers = way._signed("POST", "https://abc.execute-api.eu-west-1.amazonaws.com/v1/token", b"{}")  # noqa: SLF001
+    url = "https://abc.execute-api.eu-west-1.amazonaws.com/v1"
+    transport: Any = Broker(url=url)._transport  # noqa: SLF001  what is sent
+    headers = transport._signed(f"{url}/token", b"{}")  # noqa: SLF001
     assert re.match(r"AWS4-HMAC-SHA256 Credential=\S+/eu-west-1/execute-api/aws4_request, ", headers["Authorization"])
-    other = way._signed("POST", "https://broker.example/token", b"{}")  # noqa: SLF001
+    transport = Broker(url="https://broker.example")._transport  # noqa: SLF001  likewise
+    other = transport._signed("https://broker.example/token", b"{}")  # noqa: SLF001
     assert f"/{callers.environment['AWS_DEFAULT_REGION']}/execute-api/" in other["Authorization"]
 
 
@@ -414,5 +417,5 @@ def test_kills_at_the_pace_of_a_network_cost_no_request(callers: Callers, monkey
     with ThreadPoolExecutor(30) as pool:
         assert [200] * 200 == list(pool.map(ask, range(200)))
     refused = [entry for entry in callers.salesforce.journal if entry.error == "INVALID_SESSION_ID"]
-    assert (1 + 3, 1 + 3) == (callers.asked, callers.salesforce.logins())
+    assert (1 + 3, 1 + 3) == (callers.invocations, callers.salesforce.logins())
     assert len(refused) > 30

@@ -109,7 +109,7 @@ class Operator:
 
     def do(self, action: str, *, seconds: float = 900, revoke: bool = False, **changes: Any) -> Emergency:
         """Act, with changed settings."""
-        given = EmergencySettings(
+        settings = EmergencySettings(
             **{
                 "functions": TOKEN_FUNCTIONS,
                 "reserved_concurrency": None,
@@ -120,18 +120,18 @@ class Operator:
         )
         clock = Clock(wall=self.account.salesforce.clock.now, monotonic=lambda: self.time.monotonic, sleep=self._sleep)
         stop = EmergencyStop(
-            given,
-            functions=LambdaFunctions(cast("Any", self.lambda_), given),
+            settings,
+            functions=LambdaFunctions(cast("Any", self.lambda_), settings),
             parameters=boto3.client("ssm"),
             revocation=lambda: operations_bootstrap._revocation(config.load(), clock),  # noqa: SLF001  built as it is deployed
             clock=clock,
         )
         return stop.answer(EmergencyRequest(EmergencyAction(action), seconds, revoke))
 
-    def left_of(self, action: str, **given: Any) -> str:
-        """Act, where something fails; return what the operator is told."""
+    def left_of(self, action: str, **fields: Any) -> str:
+        """Act, where something fails; return the error's description."""
         with pytest.raises(EmergencyIncomplete) as caught:
-            self.do(action, **given)
+            self.do(action, **fields)
         assert caught.value.retryable
         assert f"'{action}'" in caught.value.hint
         return caught.value.description
@@ -198,13 +198,13 @@ def lives(account: Account, value: str) -> bool:
 def test_a_stop_without_revocation_leaves_sessions_alone(operator: Operator) -> None:
     """It asks Salesforce nothing, and reads no key: everything else is done."""
     first = token(operator.account)
-    asked = operator.account.salesforce.exchanges()
+    before = operator.account.salesforce.exchanges()
     ended = operator.do("stop")
     assert {API: True, INVOKE: True} == ended.stopped == operator.stopped
     assert ({API: "2", INVOKE: "2"}, [], 1) == (operator.live, operator.shared, ended.shared)
     assert ({}, {}) == (ended.revoked, ended.refused)
     assert lives(operator.account, first)
-    assert asked == operator.account.salesforce.exchanges()
+    assert before == operator.account.salesforce.exchanges()
 
 
 def test_all_that_is_shared_is_deleted(operator: Operator) -> None:
@@ -270,7 +270,9 @@ def test_the_second_sweep_is_when_nothing_can_be_under_way(operator: Operator) -
 
 
 @pytest.mark.parametrize("state", ["frozen", "inactive"])
-def test_a_subject_who_cannot_log_in_is_told_and_no_failure(operator: Operator, state: Literal["frozen", "inactive"]) -> None:
+def test_a_subject_who_cannot_log_in_is_reported_and_no_failure(
+    operator: Operator, state: Literal["frozen", "inactive"]
+) -> None:
     """What is shared of its tokens is revoked all the same, and so is everybody else's."""
     shared, other = token(operator.account), token(operator.account, OTHER_USERNAME)
     operator.account.salesforce.user(DEFAULT_USERNAME).state = state
@@ -360,7 +362,7 @@ def test_a_snapshot_is_waited_for(operator: Operator) -> None:
     ("operation", "step"),
     [("ssm.GetParametersByPath", "delete the shared tokens"), ("ssm.DeleteParameters", "delete the shared tokens")],
 )
-def test_shared_copies_that_cannot_be_deleted_are_told(
+def test_shared_copies_that_cannot_be_deleted_are_reported(
     operator: Operator, aws_fails: Callable[[str, str], None], operation: str, step: str
 ) -> None:
     """The functions are stopped and renewed, and the token is revoked."""
@@ -371,7 +373,7 @@ def test_shared_copies_that_cannot_be_deleted_are_told(
     assert not lives(operator.account, first)
 
 
-def test_shared_copies_that_cannot_be_read_are_told(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
+def test_shared_copies_that_cannot_be_read_are_reported(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
     """They are deleted all the same; the login finds the token."""
     first = token(operator.account)
     aws_fails("ssm.GetParameters", "AccessDeniedException")
@@ -381,7 +383,7 @@ def test_shared_copies_that_cannot_be_read_are_told(operator: Operator, aws_fail
 
 
 def test_without_the_key_everything_else_is_done(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
-    """Nothing can be revoked, and the operator hears of whom."""
+    """Nothing can be revoked, and the answer names the users."""
     token(operator.account)
     aws_fails("secretsmanager.GetSecretValue", "AccessDeniedException")
     left = operator.left_of("stop", revoke=True)
@@ -403,7 +405,7 @@ def test_settings_that_make_no_sense_prevent_no_stop(operator: Operator) -> None
     assert ({API: True, INVOKE: True}, {API: "2", INVOKE: "2"}) == (operator.stopped, operator.live)
 
 
-def test_a_salesforce_that_is_down_is_told(operator: Operator) -> None:
+def test_a_salesforce_that_is_down_is_reported(operator: Operator) -> None:
     """By subject; once it is back the same action revokes."""
     first = token(operator.account)
     operator.account.salesforce.faults.order("empty_500", times=None)
@@ -442,7 +444,7 @@ def test_a_stop_without_time_left_says_so(operator: Operator) -> None:
 
 
 def test_a_stop_that_cannot_be_written_down_is_a_stop(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told; the end of a stop is not done."""
+    """It is reported; the end of a stop is not done."""
     monkeypatch.setattr(observability, "audit", broken_stream)
     assert "Not done of 'stop': write the audit line: OSError." == operator.left_of("stop")
     with pytest.raises(OSError, match="No space"):
@@ -470,7 +472,7 @@ def test_a_function_that_cannot_be_started_is_named(operator: Operator, operatio
     assert operator.stopped[API] == (step == "start")
 
 
-def test_how_things_stand_is_told_or_named(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
+def test_status_is_reported_or_its_failure_named(operator: Operator, aws_fails: Callable[[str, str], None]) -> None:
     """Each handler by itself."""
     token(operator.account)
     operator.lambda_.functions[API].reserve(0)

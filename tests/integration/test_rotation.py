@@ -1,4 +1,4 @@
-"""The key's birth inside AWS and its change, with Salesforce verifying every signature."""
+"""Creation and rotation of the key inside AWS, with Salesforce verifying every signature."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def labels(account: Account) -> dict[str, str]:
 
 
 @pytest.fixture
-def born(account: Account) -> dict[str, Any]:
+def first_key(account: Account) -> dict[str, Any]:
     """Begin with an empty secret, and have the key made."""
     account.secret_arn = account.secrets.create_secret(Name="empty")["ARN"]
     account.set(SIGNING_KEY_SECRET_ARN=account.secret_arn, SALESFORCE_CLIENT_ID=DEFAULT_CONSUMER_KEY)
@@ -55,20 +55,20 @@ def born(account: Account) -> dict[str, Any]:
     return made
 
 
-def test_a_key_is_born_in_aws(account: Account, born: dict[str, Any], log: io.StringIO) -> None:
+def test_a_key_is_created_in_aws(account: Account, first_key: dict[str, Any], log: io.StringIO) -> None:
     """Only its certificate leaves: in the answer and in a parameter; the next token is signed with it."""
-    assert ("AWSCURRENT", "nothing to do") == (born["stage"], born["next"])
+    assert ("AWSCURRENT", "nothing to do") == (first_key["stage"], first_key["next"])
     assert fresh_token(account)
     parameter = account.parameters.get_parameter(Name=CERTIFICATE_PARAMETER)["Parameter"]
-    assert ("String", born["certificate"]) == (parameter["Type"], parameter["Value"])
-    certificate = x509.load_pem_x509_certificate(born["certificate"].encode())
+    assert ("String", first_key["certificate"]) == (parameter["Type"], parameter["Value"])
+    certificate = x509.load_pem_x509_certificate(first_key["certificate"].encode())
     key = certificate.public_key()
     assert isinstance(key, RSAPublicKey)
     assert (3072, 825) == (key.key_size, (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days)
-    assert int(certificate.not_valid_after_utc.timestamp()) == born["not_after"]
+    assert int(certificate.not_valid_after_utc.timestamp()) == first_key["not_after"]
     stored = json.loads(account.secrets.get_secret_value(SecretId=account.secret_arn)["SecretString"])
     assert {"private_key", "certificate"} == set(stored)
-    said = log.getvalue() + json.dumps(born)
+    said = log.getvalue() + json.dumps(first_key)
     assert not [line for line in stored["private_key"].splitlines()[1:-1] if line in said]
 
 
@@ -82,23 +82,23 @@ def test_its_size_and_days_are_the_operators(account: Account, bits: int) -> Non
     assert 30 == (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days
 
 
-def test_a_key_is_changed_without_a_gap(account: Account, born: dict[str, Any]) -> None:
+def test_a_key_is_changed_without_a_gap(account: Account, first_key: dict[str, Any]) -> None:
     """The next one waits; Salesforce's refusal of the old one is the sign to use it; then the label moves."""
     following = operate(account, "create")
-    assert ("AWSPENDING", born["version_id"]) == (following["stage"], labels(account)["AWSCURRENT"])
+    assert ("AWSPENDING", first_key["version_id"]) == (following["stage"], labels(account)["AWSCURRENT"])
     assert fresh_token(account)
     upload(account, following["certificate"])
     assert fresh_token(account)
     done = operate(account, "finish")
     assert (following["version_id"], "AWSCURRENT") == (done["version_id"], done["stage"])
-    assert {"AWSCURRENT": following["version_id"], "AWSPREVIOUS": born["version_id"]} == labels(account)
+    assert {"AWSCURRENT": following["version_id"], "AWSPREVIOUS": first_key["version_id"]} == labels(account)
     assert fresh_token(account)
     assert "AWSPENDING" == operate(account, "create")["stage"]
 
 
-def test_mixed_answers_cost_no_request(account: Account, born: dict[str, Any]) -> None:
+def test_mixed_answers_cost_no_request(account: Account, first_key: dict[str, Any]) -> None:
     """While the change makes its way to every node: forty environments, each with a login of its own."""
-    del born
+    del first_key
     following = operate(account, "create")
     account.salesforce.world.switches.certificate_propagation = 200
     upload(account, following["certificate"])
@@ -111,16 +111,16 @@ def test_mixed_answers_cost_no_request(account: Account, born: dict[str, Any]) -
     assert fresh_token(account)
 
 
-def test_there_is_one_key_that_waits(account: Account, born: dict[str, Any]) -> None:
+def test_there_is_one_pending_key(account: Account, first_key: dict[str, Any]) -> None:
     """Another one would push it away; its certificate can be had again."""
-    assert born == operate(account, "certificate")
+    assert first_key == operate(account, "certificate")
     following = operate(account, "create")
     with pytest.raises(InvalidRequest, match="waits"):
         operate(account, "create")
     assert following == operate(account, "certificate")
 
 
-def test_finishing_before_the_upload_changes_nothing(account: Account, born: dict[str, Any]) -> None:
+def test_finishing_before_the_upload_changes_nothing(account: Account, first_key: dict[str, Any]) -> None:
     """Salesforce itself is asked whether it takes the new key."""
     with pytest.raises(InvalidRequest, match="no key that waits"):
         operate(account, "finish")
@@ -129,11 +129,11 @@ def test_finishing_before_the_upload_changes_nothing(account: Account, born: dic
     with pytest.raises(AssertionRefused):
         operate(account, "finish")
     assert before == labels(account)
-    assert born["version_id"] == before["AWSCURRENT"]
+    assert first_key["version_id"] == before["AWSCURRENT"]
     assert fresh_token(account)
 
 
-def test_a_finish_that_ended_halfway_is_finished(account: Account, born: dict[str, Any]) -> None:
+def test_a_finish_that_ended_halfway_is_finished(account: Account, first_key: dict[str, Any]) -> None:
     """Between the two labels: the same action again brings it to its end."""
     following = operate(account, "create")
     upload(account, following["certificate"])
@@ -141,16 +141,16 @@ def test_a_finish_that_ended_halfway_is_finished(account: Account, born: dict[st
         SecretId=account.secret_arn,
         VersionStage="AWSCURRENT",
         MoveToVersionId=following["version_id"],
-        RemoveFromVersionId=born["version_id"],
+        RemoveFromVersionId=first_key["version_id"],
     )
     assert following["version_id"] == operate(account, "finish")["version_id"]
     assert "AWSPENDING" not in labels(account)
     assert following["version_id"] == labels(account)["AWSCURRENT"]
 
 
-def test_finishing_needs_a_user_to_try_with(account: Account, born: dict[str, Any]) -> None:
+def test_finishing_needs_a_user_to_try_with(account: Account, first_key: dict[str, Any]) -> None:
     """The default one, else one of the allowed; none is a named mistake."""
-    del born
+    del first_key
     following = operate(account, "create")
     upload(account, following["certificate"])
     account.set(SALESFORCE_USERNAME=None, ALLOWED_SUBJECTS=None)

@@ -23,6 +23,7 @@ from local_stack.runtime import FunctionError
 from local_stack.salesforce import DEFAULT_USERNAME, App, User
 from local_stack.salesforce.sessions import Session
 from local_stack.stack import LocalStack
+from tests.integration.conftest import folder_of
 from tests.support.events import event_file
 
 TOKEN_FUNCTIONS = {"api": "TokenApiFunction", "invoke": "TokenFunction", "rotate": "RotateKeyFunction"}
@@ -168,9 +169,9 @@ def processes_below(pid: int) -> set[int]:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_everything_ends_with_serve(built: Build, ending: signal.Signals) -> None:
     """Ctrl-C, or a plain kill: no process and no listener is left."""
-    del built  # so that the time of the build is not this test's
     with subprocess.Popen(
-        [sys.executable, "-m", "local_stack", "serve", "--port", "0"],
+        # Built already: another build would change what the environments of other tests run just now.
+        [sys.executable, "-m", "local_stack", "serve", "--port", "0", "--built", str(folder_of(built))],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": "tools"},
         stdout=subprocess.PIPE,

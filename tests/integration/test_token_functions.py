@@ -30,7 +30,7 @@ def test_a_token_comes_from_a_login_then_memory_then_the_shared_cache(account: A
     assert (1, 1) == (account.salesforce.exchanges(), account.salesforce.logins())
 
 
-def test_the_articles_request_is_answered(account: Account) -> None:
+def test_a_request_at_the_alias_is_answered(account: Account) -> None:
     """POST /api/jwtauth {"sub": ...}."""
     status, body = account.call(event_file("api-jwtauth"))
     assert (200, "Bearer") == (status, body["token_type"])
@@ -390,3 +390,27 @@ def test_the_age_of_the_key_comes_with_the_first_request(account: Account, capfd
     assert abs(left - (keys.certificate_ends() - time.time()) / 86400) < 1
     assert ([1], [1]) == (first["LoginAttempt"], first["TokenIssued.salesforce"])
     assert not {"KeyAgeDays", "CertificateDaysLeft", "LoginAttempt"} & set(second)
+
+
+def test_an_invocation_past_api_gateway_is_refused(account: Account) -> None:
+    """A forged event names another caller, but lacks the gateway token; with the token the same event is answered."""
+    arn = account.secrets.create_secret(Name="gateway-token", SecretString="generated")["ARN"]
+    account.set(GATEWAY_TOKEN_SECRET_ARN=arn)
+    handler = account.open("token_api")
+    status, refused = account.call(event_file("api-token"), handler=handler)
+    assert (403, "access_denied") == (status, refused["error"])
+    assert 0 == account.salesforce.exchanges()
+    event = event_file("api-token") | {"stageVariables": {"gatewayToken": "generated"}}
+    assert 200 == account.call(event, handler=handler)[0]
+
+
+def test_a_gateway_token_that_cannot_be_read_is_an_error_and_heals(account: Account) -> None:
+    """No event passes until the secret can be read; then the same environment answers."""
+    arn = account.secrets.create_secret(Name="gateway-token", SecretString="generated")["ARN"]
+    account.set(GATEWAY_TOKEN_SECRET_ARN=arn[:-1] + "x")
+    handler = account.open("token_api")
+    event = event_file("api-token") | {"stageVariables": {"gatewayToken": "generated"}}
+    status, failed = account.call(event, handler=handler)
+    assert (503, "signing_key_unavailable") == (status, failed["error"])
+    account.set(GATEWAY_TOKEN_SECRET_ARN=arn)
+    assert 200 == account.call(event, handler=handler)[0]

@@ -2,101 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import gzip
-import re
+import random
+import resource
 import socket
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
 
 import pytest
 
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import SalesforceBusy
-from salesforce_broker.salesforce.transport import MAX_BODY_BYTES, Reply, Transport
+from salesforce_broker.salesforce.transport import MAX_BODY_BYTES, Transport
+from tests.support.peers import DEADLINE_SECONDS, Start, Talk, drips, ok, post, says, start
 
-Talk = Callable[[socket.socket], None]
-
-DEADLINE_SECONDS = 0.5
-"""Short enough for a suite. A drip below takes ten times as long, so that only a bound that holds ends it early."""
-
-
-class Peer:
-    """A server whose every connection is handled by `talk`, after one request was read."""
-
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        self.connections = 0
-        self.requests: list[bytes] = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
-
-    def _handle(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as received:
-            while head := b"".join(iter(received.readline, b"\r\n")):
-                length = re.search(rb"Content-Length: (\d+)", head)
-                received.read(int(length[1]) if length else 0)
-                self.requests.append(head)
-                self._talk(connection)
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._listener.close()
-
-
-Start = Callable[[Talk], Peer]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start peers that end with the test."""
-    peers: list[Peer] = []
-
-    def make(talk: Talk) -> Peer:
-        peers.append(Peer(talk))
-        return peers[-1]
-
-    yield make
-    for peer in peers:
-        peer.close()
-
-
-def post(url: str, *, seconds: float = DEADLINE_SECONDS) -> Reply:
-    """Post a form with a deadline."""
-    return Transport(user_agent="test").post_form(url, {"assertion": "s3cret"}, Clock().deadline(seconds))
-
-
-def says(head: str, body: bytes = b"") -> Talk:
-    """Answer with these bytes."""
-    return lambda connection: connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
-
-
-def drips(prefix: bytes, drop: bytes) -> Talk:
-    """Send `prefix`, then `drop` every 50 ms for ten deadlines: no single read waits for long."""
-
-    def talk(connection: socket.socket) -> None:
-        connection.sendall(prefix)
-        for _ in range(int(10 * DEADLINE_SECONDS / 0.05)):
-            connection.sendall(drop)
-            time.sleep(0.05)
-
-    return talk
-
-
-def ok(body: bytes = b"{}", **headers: str) -> Talk:
-    """Answer 200 with a body."""
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in ({"Content_Length": str(len(body))} | headers).items()]
-    return says("\n".join(["HTTP/1.1 200 OK", *lines]), body)
+__all__ = ["start"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +61,71 @@ def test_redirects_are_not_followed(start: Start, status: int) -> None:
     assert 0 == elsewhere.connections
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirects_body_is_neither_read_nor_unpacked(start: Start, status: int) -> None:
+    """398 KB of gzip that unpack to 410 MB cost nothing."""
+    peer = start(says(f"HTTP/1.1 {status} Moved\nContent-Encoding: gzip\nContent-Length: {len(_bomb())}", _bomb()))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = post(peer.url, seconds=5)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert (status, b"") == (answer.status, answer.body)
+    assert kilobytes < 100_000
+
+
+@functools.cache
+def _bomb() -> bytes:
+    megabytes = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(megabytes.compress(bytes(1_000_000)) for _ in range(410)) + megabytes.flush()
+    assert len(bomb) > 398_000
+    return bomb
+
+
+@pytest.mark.parametrize("location", ["http://[", "//", "\xff", "http://[::1", "https://a:b:c/", "", " ", "x" * 60_000])
+@pytest.mark.parametrize("status", [301, 307])
+def test_no_location_of_a_redirect_matters(start: Start, status: int, location: str) -> None:
+    """Nobody takes it apart here."""
+    peer = start(says(f"HTTP/1.1 {status} Moved\nLocation: {location}\nContent-Length: 0"))
+    assert status == post(peer.url, seconds=5).status
+
+
+def test_no_cookie_of_one_exchange_is_sent_with_the_next(start: Start) -> None:
+    """Neither to the same path nor to another, and a large one does no harm."""
+    peer = start(ok(Set_Cookie="sid=of-one-user; Path=/", set_cookie="BrowserId=" + "x" * 30_000))
+    transport = Transport(user_agent="test")
+    for path in ("services/oauth2/token", "services/oauth2/token", "id/1/2"):
+        transport.post_form(peer.url + path, {"assertion": "x"}, Clock().deadline(5))
+    assert 3 == len(peer.requests)
+    assert not [head for head in peer.requests if b"cookie" in head.lower()]
+
+
+def test_heads_that_are_too_long_fail_their_own_exchange_only(start: Start) -> None:
+    """Two cookies of 60 KB end one login, and not the next."""
+    answers = iter([ok(Set_Cookie="a=" + "x" * 60_000, set_cookie="b=" + "x" * 60_000), ok()])
+
+    def talk(connection: socket.socket) -> None:
+        next(answers)(connection)
+
+    peer = start(talk)
+    transport = Transport(user_agent="test")
+    with pytest.raises(SalesforceBusy):
+        transport.post_form(peer.url, {"assertion": "x"}, Clock().deadline(5))
+    assert 200 == transport.post_form(peer.url, {"assertion": "x"}, Clock().deadline(5)).status
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged", b"x", b"\r\n", bytes(100_000)],
+    ids=["answer", "byte", "line", "much"],
+)
+def test_bytes_after_an_answer_do_not_begin_the_next(start: Start, extra: bytes) -> None:
+    """A connection with something left on it is not used again."""
+    peer = start(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" + extra))
+    transport = Transport(user_agent="test")
+    bodies = [transport.post_form(peer.url, {"assertion": "x"}, Clock().deadline(5)).body for _ in range(3)]
+    assert [b"{}"] * 3 == bodies
+    assert 3 == peer.connections
+
+
 def test_connections_are_kept_alive(start: Start) -> None:
     """Two requests, one connection."""
     peer = start(ok())
@@ -163,9 +150,100 @@ def test_a_compressed_body_is_not_unpacked(start: Start) -> None:
     assert b"Accept-Encoding: identity" in peer.requests[0]
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+def test_the_body_of_a_refusal_is_cut_at_the_cap(start: Start, status: int) -> None:
+    """The status counts; a page of megabytes is not read."""
+    page = b"<html>" + bytes(5_000_000)
+    peer = start(says(f"HTTP/1.1 {status} No\nContent-Length: {len(page)}", page))
+    answer = post(peer.url, seconds=5)
+    assert (status, MAX_BODY_BYTES) == (answer.status, len(answer.body))
+
+
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_compressed_refusal_keeps_its_status(start: Start, status: int) -> None:
+    """Its body is not unpacked."""
+    packed = gzip.compress(b"x" * 1_000_000)
+    peer = start(says(f"HTTP/1.1 {status} No\nContent-Encoding: gzip\nContent-Length: {len(packed)}", packed))
+    answer = post(peer.url, seconds=5)
+    assert (status, b"") == (answer.status, answer.body)
+
+
+def test_a_long_web_page_is_told_from_a_long_answer(start: Start) -> None:
+    """A login page of any length says what it is."""
+    assert post(start(ok(b"\n<!DOCTYPE html>" + b"x" * 300_000)).url, seconds=5).body.startswith(b"\n<!DOCTYPE")
+
+
+def _floods(piece: bytes, begin: bytes = b"") -> Talk:
+    """Send `begin`, then `piece` again and again as fast as it is taken, up to 200 MB."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(begin)
+        block = piece * (1 + 100_000 // len(piece))
+        for _ in range(200_000_000 // len(block)):
+            connection.sendall(block)
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        _floods(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        _floods(b"HTTP/1.1 100 Continue\r\nX: " + b"x" * 60_000 + b"\r\n\r\n"),
+        _floods(b"x", b"HTTP/1.1 200 "),
+        _floods(b"X: " + b"x" * 60_000 + b"\r\n", b"HTTP/1.1 200 OK\r\n"),
+        _floods(b"X: 1\r\n", b"HTTP/1.1 200 OK\r\n"),
+        _floods(b"1;" + b"x" * 60_000 + b"\r\nx\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        _floods(b"X: 1\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"),
+    ],
+    ids=["continues", "long-continues", "reason", "long-headers", "headers", "chunk-extensions", "trailers"],
+)
+def test_floods_end_long_before_the_deadline(start: Start, talk: Talk) -> None:
+    """By a number of bytes, not by time."""
+    peer = start(talk)
+    began = time.monotonic()
+    with pytest.raises(SalesforceBusy):
+        post(peer.url, seconds=60)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("status", [101, 102, 103, 199])
+def test_an_interim_answer_is_no_answer(start: Start, status: int) -> None:
+    """And what follows it is not taken for the next exchange's."""
+    peer = start(says(f"HTTP/1.1 {status} Wait\n\nHTTP/1.1 200 OK\nContent-Length: 2", b"{}"))
+    transport = Transport(user_agent="test")
+    for _ in range(2):
+        with pytest.raises(SalesforceBusy):
+            transport.post_form(peer.url, {"assertion": "x"}, Clock().deadline(5))
+    assert 2 == peer.connections
+
+
+@pytest.mark.parametrize("line", ["s3cret-of-the-peer", ": s3cret-of-the-peer", "a b s3cret-of-the-peer: x"])
+def test_malformed_headers_are_not_logged(start: Start, caplog: pytest.LogCaptureFixture, line: str) -> None:
+    """urllib3 would write what it cannot parse into the log."""
+    caplog.set_level(0)
+    peer = start(says(f"HTTP/1.1 200 OK\nContent-Length: 2\n{line}\nX: 1", b"{}"))
+    with pytest.raises(SalesforceBusy):
+        post(peer.url, seconds=5)
+    assert "s3cret" not in caplog.text
+
+
+def test_a_peer_that_does_not_read_is_given_up(start: Start) -> None:
+    """Writes have the deadline, too."""
+    peer = start(ok())
+    peer.hold = True
+    began = time.monotonic()
+    with pytest.raises(SalesforceBusy):
+        Transport(user_agent="test").post_files(
+            peer.url, "token", {"file": random.Random(0).randbytes(30_000_000)}, Clock().deadline(DEADLINE_SECONDS)
+        )
+    assert time.monotonic() - began < 10 * DEADLINE_SECONDS
+
+
 def _reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
+    # Closed for good: the file made of it would keep it open.
+    socket.close(connection.detach())
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 def settings(**changes: Any) -> Settings:
     """Return settings that make sense, with `changes`."""
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "signing_key_secret_arn": SECRET_ARN,
         "login_url": LOGIN_URL,
         "audience": LOGIN_URL,
@@ -46,20 +46,21 @@ def settings(**changes: Any) -> Settings:
         "token_cache_kms_key_id": "",
         "token_cache_tier": "Standard",
         "event_bus_name": "default",
+        "gateway_token_secret_arn": "",
     }
-    return Settings(**given | changes)
+    return Settings(**fields | changes)
 
 
 def answer(**changes: Any) -> dict[str, Any]:
     """Return the JSON of a successful exchange, with `changes`; None leaves a field out."""
-    given = {
+    fields = {
         "access_token": "00D000000000001!first",
         "scope": "api id",
         "instance_url": LOGIN_URL,
         "id": ID_URL,
         "token_type": "Bearer",
     } | changes
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def identity(**changes: Any) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def refusal(error: str, description: str | None = None, **headers: str) -> Reply
 
 def token(**changes: Any) -> AccessToken:
     """Return a token issued at START that lives for 900 s, with `changes`."""
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "value": "00D000000000001!first",
         "token_type": "Bearer",
         "instance_url": LOGIN_URL,
@@ -96,15 +97,15 @@ def token(**changes: Any) -> AccessToken:
         "expires_at": int(START) + 900,
         "expiry_basis": "assumed",
     }
-    return AccessToken(**given | changes)
+    return AccessToken(**fields | changes)
 
 
 def request(**changes: Any) -> TokenRequest:
     """Return a request for the default user's token, with `changes`."""
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "entry_point": "api",
         "action": Action.TOKEN,
         "caller": "arn:aws:iam::123456789012:role/orders",
         "seconds_left": 20,
     }
-    return TokenRequest(**given | changes)
+    return TokenRequest(**fields | changes)

@@ -94,13 +94,13 @@ class FakeParameterStore:
         self._before(read=True)
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names if name in self.values]}
 
-    def put_parameter(self, **given: Any) -> None:
+    def put_parameter(self, **arguments: Any) -> None:
         """Take PutParameter."""
-        self.writes.append(given)
+        self.writes.append(arguments)
         self._before(read=False)
-        if (self.refuse_creation or given["Name"] in self.values) and not given.get("Overwrite"):
+        if (self.refuse_creation or arguments["Name"] in self.values) and not arguments.get("Overwrite"):
             raise client_error("ParameterAlreadyExists")
-        self.values[given["Name"]] = given["Value"]
+        self.values[arguments["Name"]] = arguments["Value"]
 
     def delete_parameter(self, *, Name: str) -> None:  # noqa: N803  boto3's own
         """Take DeleteParameter."""
@@ -162,14 +162,14 @@ class FakeLambda:
         """Return boto3's method of that name."""
         wire = LAMBDA_OPERATIONS[operation]
 
-        def call(*, FunctionName: str, Qualifier: str = LATEST, **given: Any) -> Any:  # noqa: N803  boto3's own
+        def call(*, FunctionName: str, Qualifier: str = LATEST, **arguments: Any) -> Any:  # noqa: N803  boto3's own
             self.calls.append((operation, FunctionName))
             code = next(self.fails.get((operation, FunctionName), iter(())), None)
             if code:
                 raise client_error(code)
-            given.pop("Name", None)
+            arguments.pop("Name", None)
             try:
-                _, answer = OPERATIONS[wire](self.functions[FunctionName], given, Qualifier)
+                _, answer = OPERATIONS[wire](self.functions[FunctionName], arguments, Qualifier)
             except Refused as refused:
                 raise client_error(refused.kind) from None
             if wire == ("GET", CONFIGURATION) and Qualifier != LATEST and self.states:

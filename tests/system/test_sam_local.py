@@ -63,7 +63,7 @@ class SamLocal:
         self._template = built / "sam-local.yaml"
         self._template.write_text(template.replace("      Variables:\n", "      Variables:\n        AWS_ENDPOINT_URL: ''\n", 1))
         self._variables = folder / "env.json"
-        variables = stack.variables() | {"TOKEN_CACHE_PREFIX": ""}
+        variables = stack.variables() | {"TOKEN_CACHE_PREFIX": "", "GATEWAY_TOKEN_SECRET_ARN": ""}
         self._variables.write_text(
             json.dumps(dict.fromkeys(("TokenFunction", "TokenApiFunction", "RotateKeyFunction"), variables))
         )
@@ -78,8 +78,8 @@ class SamLocal:
     def environment(self) -> dict[str, str]:
         """What SAM CLI sees of this machine."""
         hidden = {"AWS_ENDPOINT_URL"}
-        given = {name: value for name, value in self.stack.aws.environment.items() if name not in hidden}
-        return {**os.environ, **given, "SAM_CLI_TELEMETRY": "0"}
+        visible = {name: value for name, value in self.stack.aws.environment.items() if name not in hidden}
+        return {**os.environ, **visible, "SAM_CLI_TELEMETRY": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_an_event_is_answered(sam: SamLocal, event: str) -> None:
     assert holds(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def test_the_articles_request_is_answered(sam: SamLocal) -> None:
+def test_a_request_at_the_alias_is_answered(sam: SamLocal) -> None:
     """`sam local start-api`, then POST /api/jwtauth: a token that Salesforce knows."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Templates that somebody might write, each insecure or blind in one way: the rule that stands for it must catch it."""
+"""Mutated templates, each insecure or broken in one way: the named rule must fail."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def put(path: str, value: Any) -> Change:
-    """Set what lies at `path` (keys and positions, separated by spaces) below Resources."""
+    """Set the value at `path` (keys and positions, separated by spaces) below Resources."""
 
     def change(raw: dict[str, Any]) -> None:
-        *way, last = path.split()
+        *parents, last = path.split()
         found: Any = raw["Resources"]
-        for step in way:
+        for step in parents:
             found = found[int(step) if isinstance(found, list) else step]
         found[int(last) if isinstance(found, list) else last] = value
 
@@ -30,12 +30,12 @@ def put(path: str, value: Any) -> Change:
 
 
 def drop(path: str) -> Change:
-    """Remove what lies at `path`."""
+    """Remove the value at `path`."""
 
     def change(raw: dict[str, Any]) -> None:
-        *way, last = path.split()
+        *parents, last = path.split()
         found: Any = raw["Resources"]
-        for step in way:
+        for step in parents:
             found = found[int(step) if isinstance(found, list) else step]
         del found[int(last) if isinstance(found, list) else last]
 
@@ -43,7 +43,7 @@ def drop(path: str) -> Change:
 
 
 def replace(old: str, new: str, *, under: str) -> Change:
-    """Replace a text, which must be there, in a resource."""
+    """Replace a text, which must occur, in a resource."""
 
     def change(raw: dict[str, Any]) -> None:
         def walk(value: Any) -> Any:
@@ -67,9 +67,9 @@ def statement(role: str, sid: str, **changes: Any) -> Change:
         found = []
         for policy in raw["Resources"][role]["Properties"]["Policies"]:
             for each in policy["PolicyDocument"]["Statement"]:
-                given = each.get("Fn::If", [None, each])[1]
-                if given.get("Sid") == sid:
-                    found.append(given)
+                plain = each.get("Fn::If", [None, each])[1]
+                if plain.get("Sid") == sid:
+                    found.append(plain)
         (one,) = found
         one.update({key: value for key, value in changes.items() if value is not None})
         for key in [key for key, value in changes.items() if value is None]:
@@ -83,7 +83,7 @@ def add(name: str, kind: str, **properties: Any) -> Change:
     return put(name, {"Type": kind, "Properties": properties})
 
 
-def globally(name: str, value: Any) -> Change:
+def set_global(name: str, value: Any) -> Change:
     """Set a property of all functions."""
 
     def change(raw: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ def variable(name: str, value: str) -> Change:
 
 
 def without_setting(parameter: str) -> Change:
-    """Leave a parameter out of what numbers the settings."""
+    """Leave a parameter out of the content of Settings."""
 
     def change(raw: dict[str, Any]) -> None:
         raw["Resources"]["Settings"]["Properties"]["Content"]["Fn::Join"][1].remove({"Ref": parameter})
@@ -112,77 +112,83 @@ def without_setting(parameter: str) -> Change:
 
 EVENTS = "TokenApiFunction Properties Events"
 API = "TokenApi Properties"
-ALLOW_ALL = {"Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"}
-STAR = {"AllowedValues": ["DEBUG", "INFO", "WARN"], "Type": "String", "Default": "INFO", "Description": "x"}
+ALLOW_EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"}
+LEVELS_WITH_WARN = {"AllowedValues": ["DEBUG", "INFO", "WARN"], "Type": "String", "Default": "INFO", "Description": "x"}
 
 MUTANTS: dict[str, tuple[str, Change]] = {
-    "one method without IAM": ("every_method_needs_iam", put(f"{EVENTS} GetIdentity Properties Auth", {"Authorizer": "NONE"})),
-    "no authorizer at all": ("every_method_needs_iam", drop(f"{API} Auth DefaultAuthorizer")),
-    "CORS for a browser": ("no_browser_and_no_api_key", put(f"{API} Cors", "'*'")),
-    "an API key as if it were access control": (
-        "no_browser_and_no_api_key",
+    "one method without IAM": (
+        "every_method_requires_iam",
+        put(f"{EVENTS} GetIdentity Properties Auth", {"Authorizer": "NONE"}),
+    ),
+    "no authorizer at all": ("every_method_requires_iam", drop(f"{API} Auth DefaultAuthorizer")),
+    "CORS for a browser": ("no_cors_and_no_api_key", put(f"{API} Cors", "'*'")),
+    "an API key as access control": (
+        "no_cors_and_no_api_key",
         put(f"{EVENTS} PostToken Properties Auth", {"ApiKeyRequired": True}),
     ),
-    "a resource policy that lets in": (
-        "nobody_reaches_the_api_past_its_policy",
-        put(f"{API} Auth ResourcePolicy CustomStatements 0", ALLOW_ALL),
+    "a resource policy that allows": (
+        "resource_policy_only_denies",
+        put(f"{API} Auth ResourcePolicy CustomStatements 0", ALLOW_EVERYBODY),
     ),
-    "a private API for every endpoint": (
-        "nobody_reaches_the_api_past_its_policy",
+    "a private API without endpoint restriction": (
+        "resource_policy_only_denies",
         drop(f"{API} Auth ResourcePolicy CustomStatements 1"),
     ),
-    "two endpoints as one text": (
-        "nobody_reaches_the_api_past_its_policy",
+    "two endpoints as one string": (
+        "resource_policy_only_denies",
         put(
             f"{API} Auth ResourcePolicy CustomStatements 1 Fn::If 1 Condition StringNotEquals aws:SourceVpce",
             {"Ref": "VpcEndpointIds"},
         ),
     ),
-    "an edge-optimized API": ("nobody_reaches_the_api_past_its_policy", put(f"{API} EndpointConfiguration", {"Type": "EDGE"})),
-    "TLS 1.0": ("no_old_tls", put(f"{API} SecurityPolicy", "TLS_1_0")),
-    "data trace on": ("the_api_shows_and_keeps_no_token", put(f"{API} MethodSettings 0 DataTraceEnabled", True)),  # noqa: FBT003
-    "caching on": ("the_api_shows_and_keeps_no_token", put(f"{API} MethodSettings 0 CachingEnabled", True)),  # noqa: FBT003
-    "SAM's second stage": ("the_api_shows_and_keeps_no_token", drop(f"{API} OpenApiVersion")),
-    "no throttling": ("the_api_is_throttled", drop(f"{API} MethodSettings 0 ThrottlingRateLimit")),
+    "an edge-optimized API": ("resource_policy_only_denies", put(f"{API} EndpointConfiguration", {"Type": "EDGE"})),
+    "TLS 1.0": ("api_requires_tls_1_2", put(f"{API} SecurityPolicy", "TLS_1_0")),
+    "data trace on": ("api_neither_logs_nor_caches_bodies", put(f"{API} MethodSettings 0 DataTraceEnabled", True)),  # noqa: FBT003
+    "caching on": ("api_neither_logs_nor_caches_bodies", put(f"{API} MethodSettings 0 CachingEnabled", True)),  # noqa: FBT003
+    "SAM's second stage": ("api_neither_logs_nor_caches_bodies", drop(f"{API} OpenApiVersion")),
+    "no throttling": ("api_is_throttled", drop(f"{API} MethodSettings 0 ThrottlingRateLimit")),
     "the query in the access log": (
-        "access_logs_have_no_values",
+        "access_logs_contain_no_request_values",
         replace("$context.resourcePath", "$context.path", under="TokenApi"),
     ),
-    "no check in the gateway": ("the_gateway_checks_bodies", drop(f"{EVENTS} PostJwtAuth Properties RequestModel")),
-    "unknown fields let through": ("the_gateway_checks_bodies", drop(f"{API} Models TokenRequest additionalProperties")),
+    "no body validation in API Gateway": (
+        "api_gateway_validates_bodies",
+        drop(f"{EVENTS} PostJwtAuth Properties RequestModel"),
+    ),
+    "unknown fields allowed": ("api_gateway_validates_bodies", drop(f"{API} Models TokenRequest additionalProperties")),
     "every action of a service": (
-        "statements_name_what_they_allow",
+        "statements_name_actions_and_resources",
         statement("TokenFunctionRole", "ReadSigningKey", Action="secretsmanager:*"),
     ),
-    "every secret": ("statements_name_what_they_allow", statement("TokenFunctionRole", "ReadSigningKey", Resource="*")),
+    "every secret": ("statements_name_actions_and_resources", statement("TokenFunctionRole", "ReadSigningKey", Resource="*")),
     "every parameter": (
-        "statements_name_what_they_allow",
+        "statements_name_actions_and_resources",
         statement("TokenApiFunctionRole", "ReadCachedToken", Resource={"Fn::Sub": "arn:${AWS::Partition}:ssm:*:*:parameter/*"}),
     ),
     "a statement without a name": (
-        "statements_name_what_they_allow",
+        "statements_name_actions_and_resources",
         statement("RotateKeyFunctionRole", "PublishCertificate", Sid=None),
     ),
-    "all but some resources": (
-        "statements_name_what_they_allow",
+    "NotResource instead of Resource": (
+        "statements_name_actions_and_resources",
         statement("TokenFunctionRole", "ReadCachedToken", Resource=None, NotResource="arn:aws:ssm:::parameter/x"),
     ),
     "a function that writes the secret": (
-        "roles_may_do_this_and_no_more",
+        "roles_allow_only_expected_actions",
         statement(
             "TokenFunctionRole", "ReadSigningKey", Action=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
         ),
     ),
-    "a cache that nobody shares, readable all the same": (
-        "roles_may_do_this_and_no_more",
+    "cache permissions without a shared cache": (
+        "roles_allow_only_expected_actions",
         lambda raw: raw["Conditions"].update(WithSharedTokenCache={"Fn::Equals": ["true", "true"]}),
     ),
     "a managed policy": (
-        "roles_may_do_this_and_no_more",
+        "roles_allow_only_expected_actions",
         put("TokenFunctionRole Properties ManagedPolicyArns", ["arn:aws:iam::aws:policy/AmazonSSMFullAccess"]),
     ),
-    "another policy for a role": (
-        "roles_may_do_this_and_no_more",
+    "an additional policy for a role": (
+        "roles_allow_only_expected_actions",
         add(
             "More",
             "AWS::IAM::Policy",
@@ -191,89 +197,92 @@ MUTANTS: dict[str, tuple[str, Change]] = {
             PolicyDocument={"Statement": []},
         ),
     ),
-    "a stop for other functions": (
-        "an_emergency_stop_touches_only_the_token_functions",
+    "an emergency stop of other functions": (
+        "emergency_stop_changes_only_token_functions",
         statement(
             "EmergencyStopFunctionRole", "StopAndStartTokenFunctions", Resource={"Fn::GetAtt": ["RotateKeyFunction", "Arn"]}
         ),
     ),
-    "a stop that may add a layer": (
-        "an_emergency_stop_touches_only_the_token_functions",
-        statement("EmergencyStopFunctionRole", "TouchTokenFunctions", Condition=None),
+    "an emergency stop that may add a layer": (
+        "emergency_stop_changes_only_token_functions",
+        statement("EmergencyStopFunctionRole", "UpdateDescriptions", Condition=None),
     ),
     "a function that may change itself": (
-        "an_emergency_stop_touches_only_the_token_functions",
+        "emergency_stop_changes_only_token_functions",
         statement("TokenFunctionRole", "ReadSigningKey", Action="lambda:UpdateFunctionConfiguration"),
     ),
-    "a role that signs by IAM, with any key": (
-        "keys_in_kms_are_made_for_the_stack",
+    "a role that may sign with any key": (
+        "kms_keys_belong_to_the_stack",
         statement("TokenFunctionRole", "ReadSigningKey", Action=["secretsmanager:GetSecretValue", "kms:Sign"]),
     ),
-    "keys for other stacks": (
-        "keys_in_kms_are_made_for_the_stack",
-        statement("RotateKeyFunctionRole", "MakeKeyInKms", Condition=None),
+    "KMS keys without the stack's tag": (
+        "kms_keys_belong_to_the_stack",
+        statement("RotateKeyFunctionRole", "CreateKmsKey", Condition=None),
     ),
-    "a rotation begun from any account": (
-        "secrets_manager_and_the_clock_alone_rotate",
+    "a rotation permission for any account": (
+        "only_secrets_manager_and_the_schedule_rotate",
         drop("RotationPermission Properties SourceAccount"),
     ),
-    "a watch that says something else": (
-        "secrets_manager_and_the_clock_alone_rotate",
+    "an hourly check with another payload": (
+        "only_secrets_manager_and_the_schedule_rotate",
         put("HourlyKeyCheck Properties Target Input", '{"action": "rollback"}'),
     ),
-    "a watch that may invoke the functions": (
-        "roles_may_do_this_and_no_more",
+    "an hourly check with more permissions": (
+        "roles_allow_only_expected_actions",
         statement("HourlyKeyCheckRole", "InvokeRotateKeyFunction", Action=["lambda:InvokeFunction", "ssm:GetParameters"]),
     ),
-    "a role for everybody": (
-        "only_lambda_takes_the_roles",
+    "a role that everybody may assume": (
+        "only_lambda_assumes_function_roles",
         put("TokenFunctionRole Properties AssumeRolePolicyDocument Statement 0 Principal", {"AWS": "*"}),
     ),
     "one role for both functions": (
-        "only_lambda_takes_the_roles",
+        "only_lambda_assumes_function_roles",
         put("TokenFunction Properties Role", {"Fn::GetAtt": ["TokenApiFunctionRole", "Arn"]}),
     ),
-    "a role outside the fence": ("credentials_are_of_no_use_elsewhere", drop("DenyOutsideFunctions Properties Roles 0")),
-    "a fence with a gate": (
-        "credentials_are_of_no_use_elsewhere",
+    "a role without DenyOutsideFunctions": (
+        "credentials_work_only_inside_functions",
+        drop("DenyOutsideFunctions Properties Roles 0"),
+    ),
+    "DenyOutsideFunctions without SSM and Lambda": (
+        "credentials_work_only_inside_functions",
         put("DenyOutsideFunctions Properties PolicyDocument Statement 0 Action", ["secretsmanager:*"]),
     ),
-    "a fence that locks Lambda out": (
-        "credentials_are_of_no_use_elsewhere",
+    "DenyOutsideFunctions for every KMS key": (
+        "credentials_work_only_inside_functions",
         put("DenyOutsideFunctions Properties PolicyDocument Statement 1 Fn::If 1 Resource", "*"),
     ),
-    "a fence for unpublished functions alone": (
-        "credentials_are_of_no_use_elsewhere",
+    "DenyOutsideFunctions without published versions": (
+        "credentials_work_only_inside_functions",
         drop("DenyOutsideFunctions Properties PolicyDocument Statement 0 Condition ArnNotLike lambda:SourceFunctionArn 1"),
     ),
-    "the history of tokens": (
-        "credentials_are_of_no_use_elsewhere",
+    "parameter history allowed": (
+        "credentials_work_only_inside_functions",
         drop("DenyOutsideFunctions Properties PolicyDocument Statement 3"),
     ),
-    "the key without its services": (
-        "the_data_key_works_through_two_services_alone",
+    "the data key without an encryption context": (
+        "data_key_works_only_through_two_services",
         statement(
             "TokenFunctionRole", "UseDataKey", Condition={"StringEquals": {"kms:ViaService": "ssm.eu-central-1.amazonaws.com"}}
         ),
     ),
-    "every version of the secret": (
-        "the_secret_is_read_by_stage",
+    "every version of the secret readable": (
+        "secret_is_read_by_version_stage",
         statement("TokenFunctionRole", "ReadSigningKey", Condition={}),
     ),
-    "a secret for whom IAM lets": ("nobody_else_reads_the_secret", drop("SigningKeySecretPolicy")),
-    "a reader more": (
-        "nobody_else_reads_the_secret",
+    "a secret without a resource policy": ("only_functions_read_the_secret", drop("SigningKeySecretPolicy")),
+    "an additional reader of the secret": (
+        "only_functions_read_the_secret",
         put(
             "SigningKeySecretPolicy Properties ResourcePolicy Statement 0 Condition ArnNotEquals aws:PrincipalArn 0",
             "arn:aws:iam::123456789012:role/admin",
         ),
     ),
     "a function URL": (
-        "nothing_lets_the_world_in",
+        "no_public_access",
         put("TokenFunction Properties FunctionUrlConfig", {"AuthType": "NONE"}),
     ),
     "a permission for everybody": (
-        "nothing_lets_the_world_in",
+        "no_public_access",
         add(
             "Open",
             "AWS::Lambda::Permission",
@@ -283,44 +292,86 @@ MUTANTS: dict[str, tuple[str, Change]] = {
         ),
     ),
     "a role without the boundary": (
-        "the_boundary_bounds_every_role",
+        "every_role_has_the_permissions_boundary",
         drop("RotateKeyFunctionRole Properties PermissionsBoundary"),
     ),
-    "a secret that goes with the stack": (
-        "what_cannot_be_made_again_outlives_the_stack",
+    "a writer for whom IAM decides": (
+        "only_rotation_writes_the_secret",
+        drop("SigningKeySecretPolicy Properties ResourcePolicy Statement 1"),
+    ),
+    "an additional writer of the secret": (
+        "only_rotation_writes_the_secret",
+        put(
+            "SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Condition ArnNotEquals aws:PrincipalArn 1",
+            "arn:aws:iam::123456789012:role/admin",
+        ),
+    ),
+    "labels that everybody moves": (
+        "only_rotation_writes_the_secret",
+        drop("SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Action 2"),
+    ),
+    "a denial for one principal only": (
+        "only_rotation_writes_the_secret",
+        put("SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Principal", {"AWS": "arn:aws:iam::1:root"}),
+    ),
+    "a stage without the gateway token": ("api_gateway_identifies_itself", drop(f"{API} Variables")),
+    "a gateway token in the template": ("api_gateway_identifies_itself", put(f"{API} Variables gatewayToken", "secret")),
+    "a function that requires no gateway token": (
+        "api_gateway_identifies_itself",
+        drop("TokenApiFunction Properties Environment"),
+    ),
+    "a gateway token for every function": (
+        "api_gateway_identifies_itself",
+        variable("GATEWAY_TOKEN_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"),
+    ),
+    "a short gateway token": (
+        "api_gateway_identifies_itself",
+        put("GatewayTokenSecret Properties GenerateSecretString PasswordLength", 8),
+    ),
+    "old gateway tokens": (
+        "secret_is_read_by_version_stage",
+        statement(
+            "TokenApiFunctionRole",
+            "ReadGatewayToken",
+            Condition={"StringEquals": {"secretsmanager:VersionStage": ["AWSCURRENT", "AWSPREVIOUS"]}},
+        ),
+    ),
+    "no alarm for invocations past API Gateway": ("alarms_cover_every_failure", drop("GatewayMismatchAlarm")),
+    "a secret deleted with the stack": (
+        "secret_and_data_key_are_retained",
         drop("SigningKeySecret DeletionPolicy"),
     ),
-    "a data key that goes with the stack": (
-        "what_cannot_be_made_again_outlives_the_stack",
+    "a data key deleted with the stack": (
+        "secret_and_data_key_are_retained",
         put("DataKey UpdateReplacePolicy", "Delete"),
     ),
-    "a key in the template": ("the_secret_is_created_empty", put("SigningKeySecret Properties SecretString", "{}")),
-    "a data key for all accounts": (
-        "the_data_key_is_the_accounts",
+    "a private key in the template": ("secret_is_created_empty", put("SigningKeySecret Properties SecretString", "{}")),
+    "a data key for every principal": (
+        "data_key_is_limited_to_the_account",
         put("DataKey Properties KeyPolicy Statement 0 Principal", {"AWS": "*"}),
     ),
-    "a data key for all logs": (
-        "the_data_key_is_the_accounts",
+    "a data key for every log group": (
+        "data_key_is_limited_to_the_account",
         put("DataKey Properties KeyPolicy Statement 1 Condition ArnLike", {"kms:EncryptionContext:aws:logs:arn": "*"}),
     ),
-    "logs for ever": (
-        "logs_are_kept_apart_encrypted_and_for_a_while",
+    "logs without retention": (
+        "log_groups_are_separate_encrypted_and_expire",
         put("TokenFunctionLogGroup Properties RetentionInDays", None),
     ),
-    "logs in the clear": (
-        "logs_are_kept_apart_encrypted_and_for_a_while",
+    "logs without encryption": (
+        "log_groups_are_separate_encrypted_and_expire",
         drop("TokenApiFunctionLogGroup Properties KmsKeyId"),
     ),
-    "the event in the log": ("no_variable_makes_a_library_talk", variable("POWERTOOLS_LOGGER_LOG_EVENT", "true")),
-    "the tracer captures answers": ("no_variable_makes_a_library_talk", variable("POWERTOOLS_TRACER_CAPTURE_RESPONSE", "true")),
-    "keys of TLS in a file": ("no_variable_makes_a_library_talk", variable("SSLKEYLOGFILE", "/tmp/keys")),
-    "a level that drops audit lines": (
-        "no_log_level_drops_the_audit_lines",
-        lambda raw: raw["Parameters"].update(LogLevel=STAR),
+    "the event in the log": ("no_variable_enables_debug_output", variable("POWERTOOLS_LOGGER_LOG_EVENT", "true")),
+    "answers in traces": ("no_variable_enables_debug_output", variable("POWERTOOLS_TRACER_CAPTURE_RESPONSE", "true")),
+    "TLS keys in a file": ("no_variable_enables_debug_output", variable("SSLKEYLOGFILE", "/tmp/keys")),
+    "a log level that drops audit lines": (
+        "every_log_level_keeps_audit_lines",
+        lambda raw: raw["Parameters"].update(LogLevel=LEVELS_WITH_WARN),
     ),
-    "tokens sent on": (
-        "nobody_waits_for_an_asynchronous_token",
-        globally(
+    "a destination for tokens": (
+        "asynchronous_invocations_are_neither_retried_nor_stored",
+        set_global(
             "EventInvokeConfig",
             {
                 "MaximumRetryAttempts": 0,
@@ -328,56 +379,56 @@ MUTANTS: dict[str, tuple[str, Change]] = {
             },
         ),
     ),
-    "tokens asked for again": (
-        "nobody_waits_for_an_asynchronous_token",
-        globally("EventInvokeConfig", {"MaximumRetryAttempts": 2}),
+    "retries of asynchronous invocations": (
+        "asynchronous_invocations_are_neither_retried_nor_stored",
+        set_global("EventInvokeConfig", {"MaximumRetryAttempts": 2}),
     ),
     "a function outside the VPC": (
-        "functions_are_signed_and_in_the_vpc_where_asked_for",
+        "code_signing_and_vpc_apply_to_every_function",
         put("TokenFunction Properties VpcConfig", {"Ref": "AWS::NoValue"}),
     ),
     "an unsigned function": (
-        "functions_are_signed_and_in_the_vpc_where_asked_for",
+        "code_signing_and_vpc_apply_to_every_function",
         drop("RotateKeyFunction Properties CodeSigningConfigArn"),
     ),
     "SnapStart beside provisioned concurrency": (
-        "one_way_to_start_warm",
-        lambda raw: raw["Rules"]["OneWayToStartWarm"].update(Assertions=[{}]),
+        "snap_start_excludes_provisioned_concurrency",
+        lambda raw: raw["Rules"]["SnapStartOrProvisionedConcurrency"].update(Assertions=[{}]),
     ),
-    "a parameter that callers never see": ("a_changed_parameter_reaches_the_callers", without_setting("AllowedSubjects")),
-    "a number that nobody looks at": (
-        "a_changed_parameter_reaches_the_callers",
+    "a parameter that is not in Settings": ("changed_parameter_publishes_a_version", without_setting("AllowedSubjects")),
+    "a version description without the settings version": (
+        "changed_parameter_publishes_a_version",
         put("TokenFunction Properties VersionDescription", {"Fn::Sub": "live"}),
     ),
-    "a layer that callers never see": (
-        "a_changed_layer_reaches_the_callers",
+    "a layer that publishes no version": (
+        "changed_layer_publishes_a_version",
         drop("BrokerLayer Properties PublishLambdaVersion"),
     ),
-    "an alarm with an impossible dimension": (
-        "alarms_can_fire",
+    "an alarm with a wrong dimension value": (
+        "alarm_metrics_exist",
         put(
             "TokenThrottlesAlarm Properties Dimensions",
             [{"Name": "FunctionName", "Value": {"Fn::GetAtt": ["TokenFunction", "Arn"]}}],
         ),
     ),
-    "an alarm with a dimension more": (
-        "alarms_can_fire",
+    "an alarm with an additional dimension": (
+        "alarm_metrics_exist",
         put(
             "TokenSlowAlarm Properties Dimensions",
             [{"Name": "FunctionName", "Value": {"Ref": "TokenFunction"}}, {"Name": "Alias", "Value": "live"}],
         ),
     ),
-    "an alarm of a metric that nobody writes": (
-        "alarms_can_fire",
+    "an alarm on a metric that does not exist": (
+        "alarm_metrics_exist",
         replace("LoginsPaused", "CircuitClosed", under="LoginsPausedAlarm"),
     ),
-    "an alarm of an API of another name": ("alarms_can_fire", put(f"{API} Name", "broker")),
-    "an alarm without one of its functions": ("alarms_can_fire", replace("FILL(invoke, 0)", "0", under="LoginBudgetAlarm")),
-    "a kind of failed login without alarm": ("alarms_watch_what_fails", drop("UserRefusedAlarm")),
-    "an alarm that nobody hears": ("alarms_are_heard", drop("KeyAgeAlarm Properties AlarmActions")),
-    "an alarm that is switched off": ("alarms_are_heard", put("LoginRateAlarm Properties ActionsEnabled", False)),  # noqa: FBT003
+    "an alarm on an API of another name": ("alarm_metrics_exist", put(f"{API} Name", "broker")),
+    "an alarm that ignores one function": ("alarm_metrics_exist", replace("FILL(invoke, 0)", "0", under="LoginBudgetAlarm")),
+    "a failed login without an alarm": ("alarms_cover_every_failure", drop("UserRefusedAlarm")),
+    "an alarm without actions": ("alarms_notify_the_topic", drop("KeyAgeAlarm Properties AlarmActions")),
+    "an alarm with disabled actions": ("alarms_notify_the_topic", put("LoginRateAlarm Properties ActionsEnabled", False)),  # noqa: FBT003
     "a dashboard without an alarm": (
-        "the_dashboard_shows_what_exists",
+        "dashboard_shows_existing_metrics_and_alarms",
         replace('"${LoginsPausedAlarm.Arn}",', "", under="Dashboard"),
     ),
 }
@@ -385,7 +436,7 @@ MUTANTS: dict[str, tuple[str, Change]] = {
 
 @pytest.mark.parametrize("name", list(MUTANTS))
 def test_a_mutant_is_caught_by_its_rule(name: str) -> None:
-    """By an assertion, not by a template that cannot be read."""
+    """The rule fails with an assertion, not because the template cannot be read."""
     rule, change = MUTANTS[name]
     raw = copy.deepcopy(RAW)
     change(raw)
@@ -394,5 +445,5 @@ def test_a_mutant_is_caught_by_its_rule(name: str) -> None:
 
 
 def test_every_rule_has_a_mutant() -> None:
-    """A rule that nothing breaks is none."""
+    """Every rule has a mutant that breaks it."""
     assert {rule for rule, _ in MUTANTS.values()} == set(RULES)

@@ -1,4 +1,4 @@
-"""The template keeps its rules (see `rules`), and fits the code, the folders and the tools that it names."""
+"""The template obeys its rules (see `rules`) and fits the code, the folders and the tools that it names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local_stack import template
+from local_stack import stack, template
 from salesforce_broker import __version__, bootstrap, config
 from salesforce_broker.api import request
 from salesforce_broker.operations import config as operations_config
@@ -33,7 +33,7 @@ def read() -> Template:
 
 @pytest.mark.parametrize("name", list(RULES))
 def test_a_rule_holds(read: Template, name: str) -> None:
-    """Each by its name; test_mutants shows that it can fail."""
+    """Every rule holds; test_mutants shows that each can fail."""
     RULES[name](read)
 
 
@@ -49,14 +49,14 @@ def test_a_rule_holds(read: Template, name: str) -> None:
         "ClientLayer",
     ],
 )
-def test_what_users_name_is_there(name: str) -> None:
-    """Logical ids that stand in commands and outputs."""
+def test_logical_ids_that_users_type_exist(name: str) -> None:
+    """Commands and outputs name these logical ids."""
     assert name in RESOURCES
 
 
 @pytest.mark.parametrize("name", [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::LayerVersion"])
 def test_each_layer_is_built_by_the_makefile_of_its_folder(name: str) -> None:
-    """For the functions' Python, among others."""
+    """Every layer has a makefile target and supports the functions' Python version."""
     layer = RESOURCES[name]
     assert "makefile" == layer["Metadata"]["BuildMethod"]
     assert f"build-{name}:" in (ROOT / layer["Properties"]["ContentUri"] / "Makefile").read_text()
@@ -64,12 +64,12 @@ def test_each_layer_is_built_by_the_makefile_of_its_folder(name: str) -> None:
 
 
 def test_an_older_version_of_the_client_stays() -> None:
-    """Functions of other stacks have it."""
+    """Functions of other stacks may still use an older version."""
     assert "Retain" == RESOURCES["ClientLayer"]["Properties"]["RetentionPolicy"]
 
 
-def test_the_outputs_tell_callers_what_they_need() -> None:
-    """The client's layer, the two functions, and what to be allowed."""
+def test_outputs_have_what_callers_need() -> None:
+    """Outputs name the client's layer, the two functions and the ARNs to grant."""
     outputs = TEMPLATE["Outputs"]
     assert {"Ref": "ClientLayer"} == outputs["ClientLayerArn"]["Value"]
     assert {"Fn::Sub": "${TokenFunction}:live"} == outputs["TokenFunctionName"]["Value"]
@@ -78,14 +78,14 @@ def test_the_outputs_tell_callers_what_they_need() -> None:
 
 
 def test_our_own_functions_do_not_carry_the_client() -> None:
-    """It is for callers."""
+    """The client's layer is for callers only."""
     assert {"Ref": "ClientLayer"} not in GLOBAL_FUNCTION["Layers"]
     for function in FUNCTIONS.values():
         assert {"Ref": "ClientLayer"} not in function["Properties"].get("Layers", [])
 
 
 def test_the_example_may_invoke_the_broker_and_nothing_else() -> None:
-    """One function, the client's layer, one statement, and the variable that the client reads."""
+    """The example has one function, the client's layer, one statement and the variable that the client reads."""
     (function,) = template.load(ROOT / "examples" / "orders" / "template.yaml")["Resources"].values()
     properties = function["Properties"]
     assert [{"Ref": "BrokerClientLayerArn"}] == properties["Layers"]
@@ -97,19 +97,19 @@ def test_the_example_may_invoke_the_broker_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", list(FUNCTIONS))
 def test_each_function_has_a_handler(name: str) -> None:
-    """Its folder has the handler, and a makefile with its target."""
+    """The function's folder has the handler and a makefile with its target."""
     folder = ROOT / FUNCTIONS[name]["Properties"]["CodeUri"]
     assert "def lambda_handler(" in (folder / "handler.py").read_text()
     assert f"build-{name}:" in (folder / "Makefile").read_text()
 
 
 def test_routes_of_the_template_and_of_the_handler_are_the_same() -> None:
-    """A route that only one of them knows would answer 403 or 404."""
+    """A route that only one of them has would answer 403 or 404."""
     assert set(request.ROUTES) == template.routes(TEMPLATE)
 
 
 def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:
-    """What the template sets is read, and what is read is set."""
+    """The code reads every variable that the template sets, and no other."""
     read = set(
         re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', inspect.getsource(config) + inspect.getsource(operations_config))
     ) - {
@@ -121,20 +121,28 @@ def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:
 
 
 def test_a_cold_start_pull_fits_into_lambdas_ten_seconds() -> None:
-    """Attempts and time-outs of the secret's client, with its pause between them."""
-    config = vars(bootstrap.SECRETS_MANAGER)
-    attempts = config["retries"]["total_max_attempts"]
-    longest_pause = 1  # of botocore's standard mode, before the second attempt
-    assert attempts * (config["connect_timeout"] + config["read_timeout"]) + (attempts - 1) * longest_pause < 10
+    """Reading the key and then the gateway token takes less than 10 s: attempts, time-outs and the pauses between attempts."""
+    max_pause = 1  # of botocore's standard mode, before the second attempt
+    seconds = 0
+    for each in (vars(bootstrap.SECRETS_MANAGER), vars(bootstrap.GATEWAY_TOKEN)):
+        attempts = each["retries"]["total_max_attempts"]
+        seconds += attempts * (each["connect_timeout"] + each["read_timeout"]) + (attempts - 1) * max_pause
+    assert seconds < 10
 
 
-def test_the_function_ends_before_api_gateway_hangs_up() -> None:
-    """29 seconds."""
+def test_the_local_gateway_sends_the_gateway_token_as_the_stage_does() -> None:
+    """Template, function and local stack name the stage variable alike."""
+    assert stack.GATEWAY_TOKEN == request.GATEWAY_TOKEN
+    assert [request.GATEWAY_TOKEN] == list(RESOURCES["TokenApi"]["Properties"]["Variables"])
+
+
+def test_the_function_ends_before_api_gateway_times_out() -> None:
+    """API Gateway gives up after 29 s."""
     assert GLOBAL_FUNCTION["Timeout"] < 29
 
 
 def test_an_emergency_stop_knows_the_token_functions() -> None:
-    """Both of them, their alias, and how long a request may take that had begun before."""
+    """The emergency stop has both names, their alias and the maximum duration of a request."""
     variables = FUNCTIONS["EmergencyStopFunction"]["Properties"]["Environment"]["Variables"]
     functions = [name for name, function in FUNCTIONS.items() if "AutoPublishAlias" in function["Properties"]]
     assert {"Fn::Join": [",", [{"Ref": name} for name in functions]]} == variables["TOKEN_FUNCTIONS"]
@@ -144,7 +152,7 @@ def test_an_emergency_stop_knows_the_token_functions() -> None:
 
 
 def test_every_parameter_is_described_checked_and_grouped() -> None:
-    """What `sam deploy --guided` asks for."""
+    """Every parameter has a description, a constraint and a group, as `sam deploy --guided` shows them."""
     groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     assert sorted(TEMPLATE["Parameters"]) == sorted(grouped)
@@ -166,37 +174,37 @@ def test_every_parameter_is_described_checked_and_grouped() -> None:
         ("SalesforceAudience", ["", "https://login.salesforce.com"], ["login.salesforce.com"]),
     ],
 )
-def test_patterns_of_parameters_let_through_what_the_settings_accept(parameter: str, good: list[str], bad: list[str]) -> None:
-    """A mistake is found at deployment, not at the first request."""
+def test_parameter_patterns_accept_what_the_settings_accept(parameter: str, good: list[str], bad: list[str]) -> None:
+    """A malformed parameter fails the deployment, not the first request."""
     pattern = re.compile(TEMPLATE["Parameters"][parameter]["AllowedPattern"])
     assert [] == [value for value in good if not pattern.search(value)]
     assert [] == [value for value in bad if pattern.search(value)]
 
 
-def test_what_scanners_leave_out_has_its_reason() -> None:
-    """At most six checks in all, each under the comment that says why."""
-    left_out = []
-    for settings_of in ("checkov.yaml", "cfnlint.yaml"):
-        lines = (Path(__file__).parent / settings_of).read_text().splitlines()
+def test_skipped_scanner_checks_have_a_reason() -> None:
+    """At most six checks are skipped, each below a comment that says why."""
+    skipped = []
+    for file in ("checkov.yaml", "cfnlint.yaml"):
+        lines = (Path(__file__).parent / file).read_text().splitlines()
         for before, line in itertools.pairwise(lines):
             if re.fullmatch(r"  - [A-Z0-9_]+", line):
                 assert before.startswith("  # "), line
-                left_out.append(line)
-    assert 0 < len(left_out) <= 6
+                skipped.append(line)
+    assert 0 < len(skipped) <= 6
 
 
-def test_what_the_serverless_repository_shows_is_there() -> None:
-    """Licence and readme lie where it says, and the version is the product's."""
-    shown = TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"]
-    assert (ROOT / shown["LicenseUrl"]).is_file()
-    assert (ROOT / shown["ReadmeUrl"]).is_file()
+def test_serverless_repository_metadata_is_correct() -> None:
+    """License and readme exist, and the version is the project's."""
+    metadata = TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert (ROOT / metadata["LicenseUrl"]).is_file()
+    assert (ROOT / metadata["ReadmeUrl"]).is_file()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert __version__ == shown["SemanticVersion"] == project["version"]
-    assert shown["SpdxLicenseId"] == project["license"]
+    assert __version__ == metadata["SemanticVersion"] == project["version"]
+    assert metadata["SpdxLicenseId"] == project["license"]
 
 
 def test_each_stage_is_a_stack_of_its_own() -> None:
-    """With parameters that there are."""
+    """Every stage has a stack name of its own and overrides only existing parameters."""
     stages = {name: each for name, each in tomllib.loads((ROOT / "samconfig.toml").read_text()).items() if name != "version"}
     assert {"default", "staging", "production"} <= set(stages)
     assert len(stages) == len({stage["global"]["parameters"]["stack_name"] for stage in stages.values()})

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
-from salesforce_broker.config import Settings
 from salesforce_broker.errors import BrokerError
-from salesforce_broker.events import EventPublisher
-from salesforce_broker.keys.source import SigningKeySource
-from salesforce_broker.salesforce.client import SalesforceClient
 from salesforce_broker.salesforce.transport import Reply
-from salesforce_broker.tokens.memory_cache import MemoryCache
-from salesforce_broker.tokens.refresh import TokenSource
-from salesforce_broker.tokens.service import TokenService
-from salesforce_broker.tokens.shared_cache import NoSharedCache, SharedCache
 from tests.support import builders
-from tests.support import keys as test_keys
-from tests.support.clocks import ManualClock
-from tests.support.fakes import FakeEventBus, FakeParameterStore, FakeSecretsManager, FakeTransport, no_kms
+from tests.support.fakes import FakeTransport
+from tests.support.stage import Stage
 
 
 @pytest.fixture(autouse=True)
@@ -29,55 +19,6 @@ def _no_sockets() -> Iterator[None]:
     disable_socket()
     yield
     enable_socket()
-
-
-class Stage:
-    """One account (secret, parameters, clock) in which environments can be started."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.secrets = FakeSecretsManager(test_keys.secret())
-        self.parameters: FakeParameterStore = FakeParameterStore()
-        self.bus = FakeEventBus()
-        self.make_bus: Callable[[], Any] = lambda: self.bus
-
-    def environment(
-        self, transport: FakeTransport, *, settings: Settings | None = None, renewal_point: float = 0.75
-    ) -> TokenService:
-        """Start an environment with empty memory that talks to Salesforce through `transport`."""
-        given = settings or builders.settings()
-        clock = self.clock.clock()
-        shared = SharedCache(
-            cast("Any", self.parameters),
-            prefix=given.token_cache_prefix,
-            kms_key_id="",
-            tier="Standard",
-            clock=clock,
-        )
-        keys = SigningKeySource(
-            cast("Any", self.secrets),
-            secret_arn=given.signing_key_secret_arn,
-            client_id="",
-            kms=no_kms,
-            clock=clock,
-        )
-        salesforce = SalesforceClient(
-            cast("Any", transport),
-            login_url=given.login_url,
-            token_lifetime_seconds=given.token_lifetime_seconds,
-            clock=clock,
-        )
-        tokens = TokenSource(
-            given,
-            keys=keys,
-            memory=MemoryCache(clock),
-            shared=shared if given.token_cache_prefix else NoSharedCache(),
-            salesforce=salesforce,
-            events=EventPublisher(self.make_bus, bus=given.event_bus_name, login_url=given.login_url),
-            clock=clock,
-            renewal_point=renewal_point,
-        )
-        return TokenService(given, keys=keys, tokens=tokens, salesforce=salesforce, clock=clock)
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from tests.support import builders
 
 def test_sensible_settings_are_read() -> None:
     """Defaults: the audience is the login URL, 900 s, no shared cache."""
-    given = config.load(builders.environment())
-    assert builders.settings(token_cache_prefix="") == given
+    settings = config.load(builders.environment())
+    assert builders.settings(token_cache_prefix="") == settings
 
 
 def test_audience_and_login_url_are_separate() -> None:
     """An org may need its own audience."""
-    given = config.load(builders.environment(SALESFORCE_AUDIENCE="https://login.salesforce.com"))
-    assert (builders.LOGIN_URL, "https://login.salesforce.com") == (given.login_url, given.audience)
+    settings = config.load(builders.environment(SALESFORCE_AUDIENCE="https://login.salesforce.com"))
+    assert (builders.LOGIN_URL, "https://login.salesforce.com") == (settings.login_url, settings.audience)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,7 @@ def test_audience_and_login_url_are_separate() -> None:
         ("TOKEN_CACHE_PREFIX", "/to kens"),
         ("TOKEN_CACHE_TIER", "Advanced!"),
         ("SSLKEYLOGFILE", "/tmp/keys"),
+        ("GATEWAY_TOKEN_SECRET_ARN", "gateway-token"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:

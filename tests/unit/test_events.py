@@ -10,7 +10,8 @@ import pytest
 from salesforce_broker import observability
 from salesforce_broker.errors import AppRefused, BrokerError, LoginRateExceeded, SalesforceBusy
 from tests.support import builders
-from tests.unit.conftest import Script, Stage
+from tests.support.stage import Stage
+from tests.unit.conftest import Script
 
 TOKEN = "00D000000000001!first"
 REFUSED = AppRefused("no such app", hint="look")
@@ -24,10 +25,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def fail(broker: object, kind: type[BrokerError] = BrokerError, **asked: object) -> None:
+def fail(broker: object, kind: type[BrokerError] = BrokerError, **fields: object) -> None:
     """Ask, and insist on an error."""
     with pytest.raises(kind):
-        broker.answer(builders.request(**asked))  # type: ignore[attr-defined]
+        broker.answer(builders.request(**fields))  # type: ignore[attr-defined]
 
 
 def said(stage: Stage) -> list[tuple[str, str]]:
@@ -107,7 +108,7 @@ def test_an_environment_that_respects_anothers_backoff_is_silent(stage: Stage, s
 def test_a_bus_that_fails_costs_no_request(
     stage: Stage, salesforce: Script, counted: list[str], log: io.StringIO, failure: str | None
 ) -> None:
-    """The caller hears of Salesforce, the log of the bus; AWS's message is not repeated."""
+    """The caller gets Salesforce's error, the log the bus's; AWS's message is not repeated."""
     stage.bus.refuses = failure == "refuses"
     stage.bus.fails_with = False if stage.bus.refuses else failure
     broker = stage.environment(salesforce(REFUSED, TOKEN))

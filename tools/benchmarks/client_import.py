@@ -19,7 +19,7 @@ CANDIDATES = {
     "nothing": "pass",
     "salesforce_broker_client": "from salesforce_broker_client import Broker; Broker('f')",
     "... and its first call's imports (boto3)": (
-        "from salesforce_broker_client import Broker; b = Broker('f', region='eu-central-1'); b._transport._client(25.0)"
+        "from salesforce_broker_client import Broker; b = Broker('f', region='eu-central-1'); b._transport._make_client()"
     ),
     "... and requests, for broker.session()": "from salesforce_broker_client import Broker; Broker('f').session()",
     "simple_salesforce": "from simple_salesforce import Salesforce",

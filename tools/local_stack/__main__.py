@@ -27,14 +27,14 @@ def main() -> int:
     serve.add_argument("--port", type=int, default=5000)
     for command in (run, serve):
         command.add_argument("--built", type=Path, help="a tree that `sam build` made (default: make one)")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     # A plain kill ends what was started, too; and Ctrl-C does so where a shell started this with it ignored.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     try:
-        built = build(_say, given.built)
-        if given.command == "serve":
-            return _serve(built, given.port)
+        built = build(_say, arguments.built)
+        if arguments.command == "serve":
+            return _serve(built, arguments.port)
         with LocalStack(built) as stack:
             demo.run(stack, _say)
     except KeyboardInterrupt:

@@ -33,7 +33,7 @@ def run(stack: LocalStack, say: Say) -> None:
     api = stack.gateway()
     first = _post(f"{api.url}/token")
     say(f"POST /token                              {_shown(first)}")
-    _insist(first["source"] == "salesforce", "the first token is minted")
+    _insist(first["source"] == "salesforce", "the first token comes from a login")
     _insist(stack.salesforce.logins() == 1, "Salesforce has checked the signature of one assertion and logged in one user")
     login = next(entry for entry in stack.salesforce.journal if entry.subject)
     say(f"  at Salesforce: signature verified, {login.subject} logged in, jti {login.token_id[:8]}...")

@@ -7,7 +7,7 @@ LOCAL_CALLER, which a deployed stack never is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,14 +26,22 @@ Invoke = Callable[[dict[str, Any]], object]
 class Gateway(Loopback):
     """Serves `routes` (method, path) on a loopback port, by calling `invoke` with an event for each request."""
 
-    def __init__(self, invoke: Invoke, routes: Collection[tuple[str, str]], *, port: int = 0) -> None:
-        """`port` 0 takes a free one."""
+    def __init__(
+        self,
+        invoke: Invoke,
+        routes: Collection[tuple[str, str]],
+        *,
+        stage_variables: Mapping[str, str] | None = None,
+        port: int = 0,
+    ) -> None:
+        """`stage_variables` are added to every event; `port` 0 takes a free one."""
 
         class Handler(_Handler):
             pass
 
         Handler.invoke = staticmethod(invoke)
         Handler.routes = routes
+        Handler.stage_variables = stage_variables
         super().__init__(Handler, port=port)
 
 
@@ -41,6 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     invoke: Invoke
     routes: Collection[tuple[str, str]]
+    stage_variables: Mapping[str, str] | None
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -77,10 +86,10 @@ class _Handler(BaseHTTPRequestHandler):
             "httpMethod": self.command,
             "headers": headers,
             "multiValueHeaders": {name: [value] for name, value in headers.items()},
-            "queryStringParameters": {name: given[-1] for name, given in values.items()} or None,
+            "queryStringParameters": {name: all_values[-1] for name, all_values in values.items()} or None,
             "multiValueQueryStringParameters": values or None,
             "pathParameters": None,
-            "stageVariables": None,
+            "stageVariables": dict(self.stage_variables) if self.stage_variables else None,
             "requestContext": {
                 "resourcePath": path,
                 "httpMethod": self.command,

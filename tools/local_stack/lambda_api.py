@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         payload = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
-        query = {name: given[0] for name, given in parse_qs(parts.query).items()}
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         try:
             function, operation, qualifier = self._find(parts.path, query)
             if operation == ("POST", INVOCATIONS):
@@ -96,9 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the functions have logs."""
 
 
-def _reserve(function: LambdaFunction, given: dict[str, Any], _: str) -> Answer:
-    function.reserve(given["ReservedConcurrentExecutions"])
-    return HTTPStatus.OK, given
+def _reserve(function: LambdaFunction, body: dict[str, Any], _: str) -> Answer:
+    function.reserve(body["ReservedConcurrentExecutions"])
+    return HTTPStatus.OK, body
 
 
 def _stop_reserving(function: LambdaFunction, _: dict[str, Any], __: str) -> Answer:
@@ -110,8 +110,8 @@ def _reserved(function: LambdaFunction, _: dict[str, Any], __: str) -> Answer:
     return HTTPStatus.OK, {} if function.reserved is None else {"ReservedConcurrentExecutions": function.reserved}
 
 
-def _provision(function: LambdaFunction, given: dict[str, Any], qualifier: str) -> Answer:
-    function.provision(qualifier, given["ProvisionedConcurrentExecutions"])
+def _provision(function: LambdaFunction, body: dict[str, Any], qualifier: str) -> Answer:
+    function.provision(qualifier, body["ProvisionedConcurrentExecutions"])
     return HTTPStatus.ACCEPTED, _warm(function, "IN_PROGRESS")
 
 
@@ -122,8 +122,8 @@ def _provisioned(function: LambdaFunction, _: dict[str, Any], __: str) -> Answer
     return HTTPStatus.OK, _warm(function, "READY")
 
 
-def _stop_provisioning(function: LambdaFunction, given: dict[str, Any], qualifier: str) -> Answer:
-    _provisioned(function, given, qualifier)
+def _stop_provisioning(function: LambdaFunction, body: dict[str, Any], qualifier: str) -> Answer:
+    _provisioned(function, body, qualifier)
     function.provision(qualifier, 0)
     return HTTPStatus.NO_CONTENT, None
 
@@ -140,8 +140,8 @@ OPERATIONS: dict[tuple[str, str], Callable[[LambdaFunction, dict[str, Any], str]
     ("GET", PROVISIONED): _provisioned,
     ("DELETE", PROVISIONED): _stop_provisioning,
     ("GET", CONFIGURATION): lambda function, _, qualifier: (HTTPStatus.OK, function.configuration(qualifier)),
-    ("PUT", CONFIGURATION): lambda function, given, _: (HTTPStatus.OK, function.update(given)),
+    ("PUT", CONFIGURATION): lambda function, body, _: (HTTPStatus.OK, function.update(body)),
     ("POST", VERSIONS): lambda function, _, __: (HTTPStatus.CREATED, function.publish()),
-    ("PUT", LIVE): lambda function, given, _: (HTTPStatus.OK, function.point(given["FunctionVersion"])),
+    ("PUT", LIVE): lambda function, body, _: (HTTPStatus.OK, function.point(body["FunctionVersion"])),
 }
 """By method and path, of what a stop and its end need [botocore's service model of Lambda]; what is not here is not found."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import http.client
 import json
 import os
 import platform
+import secrets
 import signal
 import socket
 import subprocess
@@ -29,6 +31,9 @@ TIMEOUT_SECONDS = 20
 
 START_SECONDS = 30
 """For the emulator to listen, on a machine that is busy with other things."""
+
+PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to connections and to whoever asks for any port: they cannot take one that was found free."""
 
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -164,7 +169,13 @@ def emulator_in(sam_site_packages: Path) -> Path:
 def _free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago; all are held until the last is known, so that they differ."""
     with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        listeners: list[socket.socket] = []
+        while len(listeners) < count:
+            try:
+                listeners.append(stack.enter_context(socket.create_server(("127.0.0.1", secrets.choice(PORTS)))))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
         return [listener.getsockname()[1] for listener in listeners]
 
 

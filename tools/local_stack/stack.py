@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,7 @@ TOKEN_FUNCTIONS = ("TokenApiFunction", "TokenFunction")
 EMERGENCY_SECONDS = 120
 """Enough here: nothing takes a snapshot."""
 OTHER_USERNAME = "orders@acme.example"
+GATEWAY_TOKEN = "gatewayToken"  # noqa: S105  the name of the stage variable in template.yaml
 
 
 class LocalStack:
@@ -49,8 +51,10 @@ class LocalStack:
             salesforce = LocalSalesforce(world, host=self._host, public_host=self._public_host)
             self.salesforce = starting.enter_context(salesforce)
             secret = {"client_id": DEFAULT_CONSUMER_KEY, "private_key": self.key.private_key}
-            secrets = self.aws.client("secretsmanager")
-            self.secret_arn = secrets.create_secret(Name="signing-key", SecretString=json.dumps(secret))["ARN"]
+            manager = self.aws.client("secretsmanager")
+            self.secret_arn = manager.create_secret(Name="signing-key", SecretString=json.dumps(secret))["ARN"]
+            self._gateway_token = secrets.token_hex(16)
+            self._gateway_secret_arn = manager.create_secret(Name="gateway-token", SecretString=self._gateway_token)["ARN"]
             self.data_key_arn = self.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
             self._ends = starting.pop_all()
         return self
@@ -92,12 +96,19 @@ class LocalStack:
         handler = self.function("TokenApiFunction")
         handler.environment(ALIAS)
         invoke = functools.partial(handler.invoke, qualifier=ALIAS)
-        return self._ends.enter_context(Gateway(invoke, template.routes(template.load()), port=port))
+        gateway = Gateway(
+            invoke,
+            template.routes(template.load()),
+            stage_variables={GATEWAY_TOKEN: self._gateway_token},
+            port=port,
+        )
+        return self._ends.enter_context(gateway)
 
     def function(self, name: str) -> LambdaFunction:
         """Return the function of that logical id as Lambda keeps it: whoever comes to it, it is the same one."""
         if name not in self._functions:
-            self._functions[name] = LambdaFunction(name, functools.partial(self.environment, name))
+            settings = {"GATEWAY_TOKEN_SECRET_ARN": self._gateway_secret_arn} if name == "TokenApiFunction" else {}
+            self._functions[name] = LambdaFunction(name, functools.partial(self.environment, name, **settings))
         return self._functions[name]
 
     def emergency_stop(self) -> LambdaRuntime:

@@ -13,6 +13,7 @@ from salesforce_broker import __version__, config, observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.config import Settings
 from salesforce_broker.events import EventPublisher
+from salesforce_broker.keys.gateway_token import read_gateway_token
 from salesforce_broker.keys.source import SigningKeySource
 from salesforce_broker.salesforce.client import SalesforceClient
 from salesforce_broker.salesforce.transport import Transport
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 SECRETS_MANAGER = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 """At worst some 7 s: a cold start has 10, and a failed read must not end it."""
+
+GATEWAY_TOKEN = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+"""At worst 2 s, after the key's 7 s: both fit into a cold start. The first request tries again."""
 
 PARAMETER_STORE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """No second attempt: a miss costs one exchange, waiting for a cache costs every caller."""
@@ -45,6 +49,13 @@ MIN_RENEWAL_POINT, MAX_RENEWAL_POINT = 0.5, 0.9
 def token_service() -> TokenService:
     """Return this environment's service, built at the first call; SettingsInvalid is not remembered."""
     return build(config.load(), clock=Clock())
+
+
+@functools.cache
+def gateway_token() -> str:
+    """Return the value that API Gateway adds to every event, read at the first call; empty if none is required."""
+    secret_arn = config.load().gateway_token_secret_arn
+    return read_gateway_token(boto3.client("secretsmanager", config=GATEWAY_TOKEN), secret_arn) if secret_arn else ""
 
 
 def cold_start() -> None:
@@ -71,6 +82,7 @@ def _warm() -> None:
     """Report whatever fails and leave it to the first request: an exception here would end the environment."""
     try:
         token_service().warm()
+        gateway_token()
     except Exception as error:  # noqa: BLE001  see above
         observability.report(error)
 

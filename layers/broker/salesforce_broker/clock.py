@@ -27,6 +27,10 @@ class Deadline:
     at: float
     monotonic: Callable[[], float] = time.monotonic
 
+    def within(self, seconds: float) -> Deadline:
+        """Return the earlier one of this deadline and `seconds` from now."""
+        return Deadline(min(self.at, self.monotonic() + seconds), self.monotonic)
+
     @property
     def seconds_left(self) -> float:
         """Tell how many seconds are left; 0 once it has passed."""

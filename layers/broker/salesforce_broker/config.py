@@ -56,6 +56,7 @@ class Settings:
     token_cache_kms_key_id: str
     token_cache_tier: Tier
     event_bus_name: str
+    gateway_token_secret_arn: str
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -86,6 +87,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         token_cache_kms_key_id=environment.get("TOKEN_CACHE_KMS_KEY_ID", ""),
         token_cache_tier=_token_cache_tier(environment),
         event_bus_name=environment.get("EVENT_BUS_NAME", ""),
+        gateway_token_secret_arn=_gateway_token_secret_arn(environment),
     )
 
 
@@ -100,6 +102,17 @@ def _secret_arn(environment: Mapping[str, str]) -> str:
         raise SettingsInvalid(
             f"SIGNING_KEY_SECRET_ARN is {'not the ARN of a Secrets Manager secret' if arn else 'missing'}.",
             hint="Set it to the ARN of the secret with the private key (stack output SigningKeySecretArn).",
+        )
+    return arn
+
+
+def _gateway_token_secret_arn(environment: Mapping[str, str]) -> str:
+    """Return the ARN; empty where nothing but loopback can reach the function, as with `sam local`."""
+    arn = environment.get("GATEWAY_TOKEN_SECRET_ARN", "")
+    if arn and not SECRET_ARN.fullmatch(arn):
+        raise SettingsInvalid(
+            "GATEWAY_TOKEN_SECRET_ARN is not the ARN of a Secrets Manager secret.",
+            hint="Deploy the template, which sets it; set it to an empty value for sam local.",
         )
     return arn
 

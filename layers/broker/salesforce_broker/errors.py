@@ -16,6 +16,7 @@
     |   |-- LoginRateExceeded       "rate": over 3,600 logins of this user in an hour
     |   |-- SalesforceBusy          "busy": transient, worth another attempt
     |   `-- TokenRefused            a call with the token failed because the token is not (or no longer) valid
+    |-- EmergencyStopActive         no key is tested or activated during an emergency stop
     |-- EmergencyIncomplete         an emergency stop (or resume) was only partly done
     `-- InternalError               a defect of the broker itself
 
@@ -151,6 +152,12 @@ class TokenRefused(SalesforceError):
 
     code = "salesforce_token"
     retryable = True
+
+
+class EmergencyStopActive(BrokerError):
+    """An emergency stop is in force: no key is tested or activated until somebody ends it."""
+
+    code = "emergency_stop"
 
 
 class EmergencyIncomplete(BrokerError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from salesforce_broker import observability
-from salesforce_broker.aws import AWS_ERRORS, error_code
+from salesforce_broker.aws import AWS_ERRORS, call_before, error_code
 from salesforce_broker.clock import Deadline
 from salesforce_broker.errors import BrokerError
 
@@ -68,7 +68,7 @@ class EventPublisher:
             "Detail": json.dumps({**common, **detail}),
         }
         try:
-            answer = self._client().put_events(Entries=[entry])
+            answer = call_before(deadline.within(MIN_SECONDS_TO_PUBLISH), self._client().put_events, Entries=[entry])
         except AWS_ERRORS as error:
             _report_unsent(error_code(error))
         else:

@@ -54,6 +54,7 @@ METRICS = frozenset(
         "LoginsPaused",
         "LoginsResumed",
         "EventNotSent",
+        "GatewayMismatch",
         "SharedCacheDegraded",
         "KeyAgeDays",
         "CertificateDaysLeft",

@@ -19,7 +19,7 @@ from salesforce_broker_client.broker import Broker
 from salesforce_broker_client.errors import BrokerError
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run a command; return the exit status: 0, 1 for an answer that is not a token, 2 for a mistake in the command."""
     parser = argparse.ArgumentParser(
         prog="python -m salesforce_broker_client", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -30,20 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--region", help="the broker's region, if it is not yours")
     parser.add_argument("--sub", help="the Salesforce user, if not the broker's default")
     parser.add_argument("--min-ttl", type=int, default=0, metavar="SECONDS", help="which the token must still live")
-    given = parser.parse_args(arguments)
+    arguments = parser.parse_args(argv)
     try:
-        broker = Broker(given.function, url=given.url, region=given.region)
+        broker = Broker(arguments.function, url=arguments.url, region=arguments.region)
     except ValueError as error:
         parser.error(str(error))
     try:
-        if given.command == "identity":
-            print(json.dumps(broker.identity(given.sub), indent=2))
+        if arguments.command == "identity":
+            print(json.dumps(broker.identity(arguments.sub), indent=2))
             return 0
-        token = broker.token(given.sub, given.min_ttl)
+        token = broker.token(arguments.sub, arguments.min_ttl)
     except BrokerError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
         return 1
-    if given.command == "env":
+    if arguments.command == "env":
         print(f"export SF_ACCESS_TOKEN={shlex.quote(token.access_token)}")
         print(f"export SF_ORG_INSTANCE_URL={shlex.quote(token.instance_url)}")
     else:

@@ -6,16 +6,16 @@
     |-- AccessDenied            "access_denied": the broker does not let this caller have that user's token
     |-- BrokerMisconfigured     "broker_misconfigured", "signing_key_unusable": who operates the broker has to act
     |-- SigningKeyUnavailable   "signing_key_unavailable"
-    |-- SalesforceRefused       "salesforce_config", "salesforce_user", "salesforce_key", "salesforce_clock": the hint says what
-    |                           the administrator has to change
+    |-- SalesforceRefused       "salesforce_config", "salesforce_user", "salesforce_key", "salesforce_clock": the hint says
+    |                           what the administrator has to change
     |-- SalesforceUnavailable   "salesforce_busy", "salesforce_rate", "salesforce_token": ask again after `retry_after`
     |-- BrokerFailed            "internal_error", or the function ended without an answer
-    |-- BrokerUnreachable       "broker_unreachable": no answer in time
+    |-- BrokerUnreachable       "broker_unreachable": no answer in time, or no connection (DNS, TLS, proxy, network)
     |-- BrokerThrottled         "broker_throttled": too many calls of the broker itself
-    |-- CallDenied              "call_denied": IAM, or a name or address that there is not
-    `-- AnswerInvalid           "answer_invalid": what came back is no answer of a broker
+    |-- CallDenied              "call_denied": IAM, credentials, signature, or no such function or path
+    `-- AnswerInvalid           "answer_invalid": not the answer of a broker, or the answer for another user or org
 
-No exception of this tree carries a token, nor anything of an answer that was not understood.
+No exception of this tree carries a token, nor text of an answer that was not understood.
 """
 
 from __future__ import annotations
@@ -23,13 +23,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from salesforce_broker_client import json_values
+
+MAX_TEXT = 2000
+"""Characters of a text that an exception carries: the broker's hints have a few hundred."""
+
+
+def printable(text: str) -> str:
+    r"""Return text of somebody else's for a log or a terminal: control characters as escapes (\x1b), at most MAX_TEXT long."""
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:MAX_TEXT])
+    return shown if len(text) <= MAX_TEXT else f"{shown} ..."
+
 
 class BrokerError(Exception):
-    """An answer that is not a token.
+    """The broker handed out no token.
 
     `code` is of a closed set (a newer broker may have others), `description` says what happened, `hint` what to change and
     where; `retryable`: the same request may succeed later without anybody changing anything, after `retry_after` seconds
-    if known.
+    if known. For a refusal of Salesforce's that the broker remembers, `since` (epoch seconds) says since when, and `attempts`
+    after how many logins.
     """
 
     code = "unknown"
@@ -44,14 +56,18 @@ class BrokerError(Exception):
         retryable: bool | None = None,
         retry_after: float | None = None,
         request_id: str = "",
+        since: int | None = None,
+        attempts: int | None = None,
     ) -> None:
-        super().__init__(f"{description} {hint}".strip())
-        self.description = description
-        self.code = code or self.code
-        self.hint = hint
+        self.description = printable(description)
+        self.hint = printable(hint)
+        super().__init__(f"{self.description} {self.hint}".strip())
+        self.code = printable(code) or self.code
         self.retryable = self.retryable if retryable is None else retryable
         self.retry_after = retry_after
-        self.request_id = request_id
+        self.request_id = printable(request_id)
+        self.since = since
+        self.attempts = attempts
 
 
 class InvalidRequest(BrokerError):
@@ -119,13 +135,13 @@ class BrokerThrottled(BrokerError):
 
 
 class CallDenied(BrokerError):
-    """The call did not come to the broker: not permitted, no credentials, no such function or address."""
+    """The call did not reach the broker: not permitted, no credentials, no such function or address."""
 
     code = "call_denied"
 
 
 class AnswerInvalid(BrokerError):
-    """What came back is no answer of a broker."""
+    """The answer is not from a broker, is incomplete, or is for another user or org than the one asked for."""
 
     code = "answer_invalid"
 
@@ -154,20 +170,15 @@ def of_answer(body: Mapping[str, Any]) -> BrokerError:
     """Return the exception for the broker's own error (its JSON object); AnswerInvalid if it is none."""
     code = body.get("error")
     if not isinstance(code, str):
-        return AnswerInvalid("What came back is no answer of a broker.", hint="Check the function's name, or the URL.")
-    after = body.get("retry_after")
+        return AnswerInvalid("The answer is not from a broker.", hint="Check the function's name, or the URL.")
     retryable = body.get("retryable")
     return _CLASSES.get(code, BrokerError)(
         str(body.get("error_description") or code),
         code=code,
         hint=str(body.get("hint") or ""),
         retryable=retryable if isinstance(retryable, bool) else None,
-        retry_after=float(after) if isinstance(after, int | float) else None,
+        retry_after=json_values.duration(body.get("retry_after")),
         request_id=str(body.get("request_id") or ""),
+        since=json_values.epoch(body.get("since")),
+        attempts=json_values.count(body.get("attempts")),
     )
-
-
-def cannot_be_made(reason: str) -> CallDenied:
-    """Return the exception for a call that this side cannot make; `reason`: the name of what botocore lacks."""
-    hint = "Credentials and a region come from the environment, a profile, or `session` and `region`."
-    return CallDenied(f"The call cannot be made: {reason}.", hint=hint)

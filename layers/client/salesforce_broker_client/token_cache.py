@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from salesforce_broker_client.clock import Clock, since
 from salesforce_broker_client.token import Token
@@ -50,6 +50,14 @@ class TokenCache:
                 self._held.pop(other, None)
         renewal = max(token.life * random.uniform(EARLIEST_RENEWAL, LATEST_RENEWAL), MIN_RENEWAL_SECONDS)  # noqa: S311  jitter
         self._held[subject] = Held(token, self._clock.wall(), self._clock.monotonic(), renewal)
+
+    def redraw_renewals(self) -> None:
+        """Draw new moments of renewal for what is held, so that forked processes do not all renew at the same moment."""
+        for subject, held in list(self._held.items()):
+            life = held.token.life
+            earliest, latest = max(life * EARLIEST_RENEWAL, self._age(held)), life * LATEST_RENEWAL
+            renewal = max(random.uniform(min(earliest, latest), latest), MIN_RENEWAL_SECONDS)  # noqa: S311  jitter
+            self._held[subject] = replace(held, renewal=renewal)
 
     def drop(self, subject: str | None) -> None:
         """Forget a user's token."""

@@ -15,7 +15,7 @@ _BULK_1 = re.compile(rb"""exceptionCode["'\s:>]+InvalidSessionId\b""")
 """Bulk API 1.0, in JSON or XML; it answers 400 [Bulk API Developer Guide, "Errors"]."""
 
 
-def token_is_over(status: int, body: bytes) -> bool:
+def token_has_ended(status: int, body: bytes) -> bool:
     """Tell whether Salesforce refused the token itself.
 
     A data API does so by 401 and INVALID_SESSION_ID, the identity URL by 403 and Bad_OAuth_Token, Bulk API 1.0 by 400 and
@@ -26,8 +26,3 @@ def token_is_over(status: int, body: bytes) -> bool:
     if status == HTTPStatus.UNAUTHORIZED:
         return b"INVALID_SESSION_ID" in body and not any(words in body for words in INCURABLE)
     return status == HTTPStatus.FORBIDDEN and body.strip() == b"Bad_OAuth_Token"
-
-
-def origin_differs(url: str, instance_url: str) -> bool:
-    """Tell whether a URL is not below the instance URL, to which alone the token belongs."""
-    return url.lower() != instance_url.lower() and not url.lower().startswith(f"{instance_url.lower()}/")

@@ -7,15 +7,20 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from salesforce_broker_client import fork
 from salesforce_broker_client import token as answers
 from salesforce_broker_client.clock import Clock
 from salesforce_broker_client.errors import AnswerInvalid, BrokerError, BrokerUnreachable
+from salesforce_broker_client.ownership import Ownership
 from salesforce_broker_client.token import Token
 from salesforce_broker_client.token_cache import Held, TokenCache
 from salesforce_broker_client.transports import Transport
 
 PAUSE_AFTER_FAILURE_SECONDS = 5.0
 """After a failed call, how long a token that is still valid is used before the broker is called again."""
+
+MAX_TIMEOUT_SECONDS = 86400.0
+"""More is this: locks and sockets overflow at some number, infinity included."""
 
 SUPPRESSED_SECONDS = 30.0
 """How long the same token is not reported again, where the broker does not say for how long."""
@@ -54,7 +59,7 @@ class _Subject:
 
 
 class TokenSource:
-    """Hands out tokens; safe to share between threads."""
+    """Hands out tokens; safe to share between threads, and to use on in a forked child."""
 
     def __init__(self, transport: Transport, *, timeout: float, clock: Clock) -> None:
         """`timeout`: seconds for a call, where none is given with it."""
@@ -62,8 +67,14 @@ class TokenSource:
         self._timeout = timeout
         self._clock = clock
         self._cache = TokenCache(clock)
+        self._ownership = Ownership()
         self._subjects: dict[str | None, _Subject] = {}
-        self._guard = threading.Lock()
+        fork.register(self)
+
+    def reset_after_fork(self) -> None:
+        """In a forked child: locks that no thread holds, and renewal times of its own. Tokens and what is pinned stay."""
+        self._subjects = {}
+        self._cache.redraw_renewals()
 
     def token(
         self, sub: str | None = None, min_ttl: int = 0, *, rejected: Token | str | None = None, timeout: float | None = None
@@ -75,14 +86,14 @@ class TokenSource:
         another thread included.
         """
         fingerprint = rejected.fingerprint if isinstance(rejected, Token) else rejected
-        timeout = self._timeout if timeout is None else timeout
+        timeout = self._seconds(timeout)
         held = self._usable(sub, min_ttl, fingerprint)
         if held and self._cache.fresh(held):
             return held.token
         subject = self._subject(sub)
         request = _Request(sub, min_ttl, fingerprint, self._clock.monotonic() + timeout, subject.failures)
         # A caller with a valid token does not wait for the thread that renews it.
-        if not subject.lock.acquire(timeout=0 if held else max(timeout, 0)):
+        if not subject.lock.acquire(timeout=0 if held else timeout):
             if held:
                 return held.token
             raise BrokerUnreachable("Another thread has been waiting for the broker for the whole timeout.")
@@ -98,9 +109,14 @@ class TokenSource:
 
     def identity(self, sub: str | None = None, *, timeout: float | None = None) -> dict[str, Any]:
         """Return what Salesforce says of whose the token is (user, org, e-mail ...); BrokerError."""
-        found = self._transport.call("identity", {"sub": sub} if sub else {}, self._timeout if timeout is None else timeout)
-        if "user_id" not in found:
-            raise AnswerInvalid("The broker's answer names no user.")
+        found = self._transport.call("identity", {"sub": sub} if sub else {}, self._seconds(timeout))
+        owner, organization_id = found.get("sub"), answers.organization_id_of(found)
+        if not isinstance(owner, str) or organization_id is None or "user_id" not in found:
+            raise AnswerInvalid("The broker's answer does not name the user and the org.", hint="Check the broker's version.")
+        self._ownership.check(sub, owner, organization_id)
+        username = found.get("username", owner)
+        if str(username).lower() != owner.lower():
+            raise AnswerInvalid(f"The broker answered for {owner} with the identity of {username}.")
         return found
 
     def _renew(self, request: _Request, subject: _Subject) -> Token:
@@ -119,6 +135,7 @@ class TokenSource:
             raise copy.copy(subject.failure[1]) from subject.failure[1].__cause__
         try:
             found = answers.of_answer(self._transport.call("token", request.fields, request.ends - now))
+            self._ownership.check(request.sub, found.sub, found.organization_id)
         except BrokerError as error:
             subject.failures, subject.failure = subject.failures + 1, (request.fields, error)
             subject.failed_at = self._clock.monotonic()
@@ -134,10 +151,12 @@ class TokenSource:
             subject.reported_until = self._clock.monotonic() + (found.retry_after or SUPPRESSED_SECONDS)
         return found
 
+    def _seconds(self, timeout: float | None) -> float:
+        return min(max(self._timeout if timeout is None else timeout, 0.0), MAX_TIMEOUT_SECONDS)
+
     def _usable(self, sub: str | None, min_ttl: int, rejected: str | None) -> Held | None:
         held = self._cache.get(sub)
         return held if held and held.token.fingerprint != rejected and self._cache.left(held) >= min_ttl else None
 
     def _subject(self, sub: str | None) -> _Subject:
-        with self._guard:
-            return self._subjects.setdefault(sub, _Subject())
+        return self._subjects.setdefault(sub, _Subject())

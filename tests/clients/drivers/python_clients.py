@@ -20,7 +20,7 @@ ACCOUNTS = "SELECT Id, Name FROM Account"
 NAME = "Made by a client"
 
 
-def simple_salesforce(given: dict[str, str]) -> dict[str, Any]:
+def simple_salesforce(order: dict[str, str]) -> dict[str, Any]:
     """Log in by its JWT arguments. It knows only https://{domain}.salesforce.com: an adapter leads that to loopback."""
     import requests
     from simple_salesforce.api import Salesforce
@@ -29,7 +29,7 @@ def simple_salesforce(given: dict[str, str]) -> dict[str, Any]:
         def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
             _, _, rest = str(request.url).partition("://")
             host, _, path = rest.partition("/")
-            url = given["url"] if host.endswith(".salesforce.com") else f"http://{host}"
+            url = order["url"] if host.endswith(".salesforce.com") else f"http://{host}"
             request.url = f"{url}/{path}"
             return super().send(request, *args, **kwargs)
 
@@ -37,22 +37,22 @@ def simple_salesforce(given: dict[str, str]) -> dict[str, Any]:
     session.trust_env = False
     session.mount("https://", ToLoopback())
     client: Any = Salesforce(
-        username=given["username"],
-        consumer_key=given["consumer_key"],
-        privatekey_file=given["key_file"],
-        domain=given["audience"].removeprefix("https://").removesuffix(".salesforce.com"),
+        username=order["username"],
+        consumer_key=order["consumer_key"],
+        privatekey_file=order["key_file"],
+        domain=order["audience"].removeprefix("https://").removesuffix(".salesforce.com"),
         session=session,
     )
     did = {"records": client.query(QUERY)["records"]}
     did["created"] = client.Account.create({"Name": NAME})["id"]
     did["read"] = client.Account.get(did["created"])["Name"]
     did["accounts"] = client.query(ACCOUNTS)["records"]
-    if kill(given):
+    if kill(order):
         did["after"] = client.query(QUERY)["records"]
     return did
 
 
-def aiosalesforce(given: dict[str, str]) -> dict[str, Any]:
+def aiosalesforce(order: dict[str, str]) -> dict[str, Any]:
     """Log in by its JwtBearerFlow: its audience is a login host, chosen by the My Domain. A transport leads to loopback."""
     import httpx
     from aiosalesforce import Salesforce
@@ -60,35 +60,35 @@ def aiosalesforce(given: dict[str, str]) -> dict[str, Any]:
 
     class ToLoopback(httpx.AsyncHTTPTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            to = httpx.URL(given["url"])
+            to = httpx.URL(order["url"])
             request.url = request.url.copy_with(scheme=to.scheme, host=to.host, port=to.port)
             return await super().handle_async_request(request)
 
     async def do() -> dict[str, Any]:
-        auth = JwtBearerFlow(given["consumer_key"], given["username"], given["key_file"])
+        auth = JwtBearerFlow(order["consumer_key"], order["username"], order["key_file"])
         async with httpx.AsyncClient(transport=ToLoopback()) as http:
-            domain = given["audience"] if ".my." in given["audience"] else "https://acme.my.salesforce.com"
+            domain = order["audience"] if ".my." in order["audience"] else "https://acme.my.salesforce.com"
             client = Salesforce(http, domain, auth)
             did: dict[str, Any] = {"records": [record async for record in client.query(QUERY)]}
             did["created"] = await client.sobject.create("Account", {"Name": NAME})
             did["read"] = (await client.sobject.get("Account", did["created"]))["Name"]
             did["accounts"] = [record async for record in client.query(ACCOUNTS)]
-            if kill(given):
+            if kill(order):
                 did["after"] = [record async for record in client.query(QUERY)]
             return did
 
     return asyncio.run(do())
 
 
-def cumulusci(given: dict[str, str]) -> dict[str, Any]:
+def cumulusci(order: dict[str, str]) -> dict[str, Any]:
     """Log in by its JWT session function, whose audience is SF_PROD_LOGIN_URL; then simple-salesforce, as CumulusCI does."""
     import requests
     from cumulusci.oauth.salesforce import jwt_session
     from simple_salesforce.api import Salesforce
 
-    os.environ["SF_PROD_LOGIN_URL"] = given["audience"]
-    key = Path(given["key_file"]).read_text()
-    answer = jwt_session(given["consumer_key"], key, given["username"], url=given["url"] + "/")
+    os.environ["SF_PROD_LOGIN_URL"] = order["audience"]
+    key = Path(order["key_file"]).read_text()
+    answer = jwt_session(order["consumer_key"], key, order["username"], url=order["url"] + "/")
     session = requests.Session()
     session.trust_env = False
     client: Any = Salesforce(instance_url=answer["instance_url"], session_id=answer["access_token"], session=session)
@@ -98,27 +98,27 @@ def cumulusci(given: dict[str, str]) -> dict[str, Any]:
     did["created"] = client.restful("sobjects/Account", method="POST", json={"Name": NAME})["id"]
     did["read"] = client.restful(f"sobjects/Account/{did['created']}")["Name"]
     did["accounts"] = client.query(ACCOUNTS)["records"]
-    if kill(given):
+    if kill(order):
         did["after"] = client.query(QUERY)["records"]
     return did
 
 
-def kill(given: dict[str, str]) -> bool:
+def kill(order: dict[str, str]) -> bool:
     """End all sessions at Salesforce, if that is wanted."""
-    if given["kill"]:
-        with urllib.request.urlopen(urllib.request.Request(given["kill"], method="DELETE"), timeout=30):
+    if order["kill"]:
+        with urllib.request.urlopen(urllib.request.Request(order["kill"], method="DELETE"), timeout=30):
             pass
-    return bool(given["kill"])
+    return bool(order["kill"])
 
 
 _find = socket.getaddrinfo
 
 
-def loopback_only(host: Any, *rest: Any, **given: Any) -> Any:
+def loopback_only(host: Any, *rest: Any, **order: Any) -> Any:
     """Find no name but localhost: whatever goes wrong, a client must not reach a real login host."""
     if host not in {"localhost", b"localhost", "127.0.0.1", b"127.0.0.1"}:
         raise socket.gaierror(socket.EAI_NONAME, f"not loopback: {host}")
-    return _find(host, *rest, **given)
+    return _find(host, *rest, **order)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class Desk:
-    """A client that sends what it is told: assertions with any claim, header and key, to any address."""
+    """A client that sends anything: assertions with any claim, header and key, to any address."""
 
     def __init__(self, salesforce: LocalSalesforce, key: KeyMaterial) -> None:
         self.salesforce = salesforce
@@ -35,7 +35,7 @@ class Desk:
     def assertion(self, key: str = "", algorithm: str = "RS256", headers: dict[str, Any] | None = None, **claims: Any) -> str:
         """Sign the usual claims with `claims` changed; one that is None is left out."""
         now = self.salesforce.clock.now()
-        given = {
+        all_claims = {
             "iss": DEFAULT_CONSUMER_KEY,
             "sub": DEFAULT_USERNAME,
             "aud": self.salesforce.url,
@@ -43,7 +43,7 @@ class Desk:
             "iat": int(now) - 30,
             "jti": str(uuid.uuid4()),
         } | claims
-        kept = {name: value for name, value in given.items() if value is not None}
+        kept = {name: value for name, value in all_claims.items() if value is not None}
         # Not jwt.encode: it refuses claims of the wrong type, which are what Salesforce is to be asked about.
         return jwt.PyJWS().encode(json.dumps(kept).encode(), key or self.key.private_key, algorithm, headers=headers)
 
@@ -62,17 +62,19 @@ class Desk:
         """Post an assertion of the connected app."""
         return self.log_in(site=site, **{"iss": DEFAULT_CONNECTED_APP_KEY, "aud": self.salesforce.urls[site]} | claims)
 
-    def call(self, method: str, path: str, token: str | None = None, *, site: str = "acme", **given: Any) -> requests.Response:
+    def call(
+        self, method: str, path: str, token: str | None = None, *, site: str = "acme", **options: Any
+    ) -> requests.Response:
         """Call an endpoint, by default with the default user's token; an empty one is no header."""
         token = self.token() if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.session.request(
-            method, self.salesforce.urls[site] + path, headers=headers | given.pop("headers", {}), timeout=30, **given
+            method, self.salesforce.urls[site] + path, headers=headers | options.pop("headers", {}), timeout=30, **options
         )
 
-    def get(self, path: str, token: str | None = None, **given: Any) -> requests.Response:
+    def get(self, path: str, token: str | None = None, **options: Any) -> requests.Response:
         """Get from an endpoint."""
-        return self.call("GET", path, token, **given)
+        return self.call("GET", path, token, **options)
 
     def query(self, soql: str, token: str | None = None) -> Any:
         """Run a query; return what is in the answer."""

@@ -74,10 +74,10 @@ def test_there_are_401s_that_are_not_expiry(desk: Desk) -> None:
 
 def test_revoke_takes_no_other_kind_of_token(desk: Desk) -> None:
     """unsupported_token_type."""
-    given = {"token": desk.token(), "token_type_hint": "id_token"}
-    answer = desk.call("POST", "/services/oauth2/revoke", "", data=given)
+    form = {"token": desk.token(), "token_type_hint": "id_token"}
+    answer = desk.call("POST", "/services/oauth2/revoke", "", data=form)
     assert (400, "unsupported_token_type") == (answer.status_code, answer.json()["error"])
-    assert desk.alive(given["token"])
+    assert desk.alive(form["token"])
 
 
 @pytest.mark.parametrize("basic", [False, True])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_broker.api import request
-from salesforce_broker.errors import BrokerError, InvalidRequest, NotFound
+from salesforce_broker.errors import AccessDenied, BrokerError, InvalidRequest, NotFound
 from salesforce_broker.tokens.model import Action, TokenRequest
 from tests.support.events import Context, api_event
 
@@ -24,17 +24,17 @@ def parse_body(body: str | None, **changes: Any) -> TokenRequest:
 @pytest.mark.parametrize("body", [None, "", "{}"])
 def test_no_body_asks_for_the_default(body: str | None) -> None:
     """Every field is optional, and so is the body."""
-    asked = parse_body(body)
-    assert (Action.TOKEN, None, 0, None) == (asked.action, asked.subject, asked.min_ttl, asked.rejected)
+    parsed = parse_body(body)
+    assert (Action.TOKEN, None, 0, None) == (parsed.action, parsed.subject, parsed.min_ttl, parsed.rejected)
 
 
 def test_all_fields_are_read() -> None:
     """sub, min_ttl and rejected."""
-    asked = parse_body('{"sub": "a@b.c", "min_ttl": 60, "rejected": "0123456789abcdef"}')
-    assert ("a@b.c", 60, "0123456789abcdef") == (asked.subject, asked.min_ttl, asked.rejected)
+    parsed = parse_body('{"sub": "a@b.c", "min_ttl": 60, "rejected": "0123456789abcdef"}')
+    assert ("a@b.c", 60, "0123456789abcdef") == (parsed.subject, parsed.min_ttl, parsed.rejected)
 
 
-def test_the_articles_request_works_word_for_word() -> None:
+def test_a_request_at_the_alias_works_as_curl_sends_it() -> None:
     """POST /api/jwtauth with a JSON body that curl labels as a form."""
     event = api_event(path="/api/jwtauth", body='{"sub":"a@b.c"}')
     event["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -133,15 +133,49 @@ def test_the_caller_is_who_iam_says() -> None:
 
 def test_the_gateways_limit_bounds_the_time() -> None:
     """A function with 15 minutes left still answers before API Gateway hangs up."""
-    asked = request.from_api_gateway(api_event(), Context(seconds=900))
-    assert request.API_GATEWAY_SECONDS == asked.seconds_left
+    parsed = request.from_api_gateway(api_event(), Context(seconds=900))
+    assert request.API_GATEWAY_SECONDS == parsed.seconds_left
+
+
+TOKEN = "q7RkT2mVx0"
+
+
+@pytest.mark.parametrize("path", ["/token", "/api/jwtauth", "/identity"])
+@pytest.mark.parametrize(
+    "variables",
+    [None, {}, {"gatewayToken": ""}, {"gatewayToken": TOKEN[:-1]}, {"gatewayToken": [TOKEN]}, {"gatewayToken": "\ud800"}],
+)
+def test_an_event_without_the_gateway_token_is_refused(variables: dict[str, Any] | None, path: str) -> None:
+    """Whoever may invoke the function directly writes the caller's ARN, but does not know the value."""
+    event = api_event(method="GET" if path == "/identity" else "POST", path=path, stageVariables=variables)
+    with pytest.raises(AccessDenied, match="did not come from the broker's API"):
+        request.from_api_gateway(event, Context(), gateway_token=lambda: TOKEN)
+
+
+def test_an_event_with_the_gateway_token_is_read() -> None:
+    """As API Gateway sends it: a stage variable."""
+    event = api_event(body='{"sub": "a@b.c"}', stageVariables={request.GATEWAY_TOKEN: TOKEN})
+    assert "a@b.c" == request.from_api_gateway(event, Context(), gateway_token=lambda: TOKEN).subject
+
+
+def test_a_health_check_needs_no_gateway_token() -> None:
+    """It answers nothing about anybody, and must not depend on Secrets Manager."""
+    event = api_event(method="GET", path="/health")
+    read = request.from_api_gateway(event, Context(), gateway_token=lambda: pytest.fail("the secret was read"))
+    assert Action.HEALTH == read.action
+
+
+def test_stage_variables_of_another_type_are_no_event_of_the_gateway() -> None:
+    """A text in which the token occurs is not the token."""
+    with pytest.raises(InvalidRequest, match="stageVariables"):
+        request.from_api_gateway(api_event(stageVariables=TOKEN), Context(), gateway_token=lambda: TOKEN)
 
 
 @pytest.mark.parametrize("payload", [None, {}])
 def test_an_empty_payload_asks_for_the_default(payload: object) -> None:
     """The invoke handler needs no field either."""
-    asked = request.from_invoke(payload, Context())
-    assert (Action.TOKEN, None) == (asked.action, asked.subject)
+    parsed = request.from_invoke(payload, Context())
+    assert (Action.TOKEN, None) == (parsed.action, parsed.subject)
 
 
 def test_the_invoke_function_takes_an_action() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,14 +18,19 @@ NOW = 1_800_000_000
 DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
 
 
+USERNAME = "integration@acme.example"
+ORGANIZATION = "00D000000000001EAA"
+
+
 def answer(token: str = "00D!first", **changes: Any) -> dict[str, Any]:
-    """Return a token as the broker hands it out."""
+    """Return a token as the broker hands it out; FakeLambda adds whose it is."""
     return {
         "access_token": token,
         "token_type": "Bearer",
         "instance_url": "https://acme.my.salesforce.com",
-        "id": "https://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA",
+        "id": f"https://login.salesforce.com/id/{ORGANIZATION}/005000000000001AAA",
         "scope": "api id",
+        "organization_id": ORGANIZATION,
         "expires_in": 900,
         "expires_at": NOW + 900,
         "expiry_basis": "assumed",
@@ -55,21 +61,16 @@ class FakeLambda:
         self._script: Iterator[object] = iter(script)
         self._last: object = None
         self.calls: list[dict[str, Any]] = []
-        self.read_timeouts: list[float] = []
+        self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
         self.regions: list[str | None] = []
-        self.closed = 0
         self.before_answer: Callable[[], object] = lambda: None
 
     def client(self, service: str, *, region_name: str | None, config: Any) -> Any:
         """Make a client."""
         assert "lambda" == service
+        assert {"total_max_attempts": 1} == config.retries
         self.regions.append(region_name)
-        self.read_timeouts.append(config.read_timeout)
         return self
-
-    def close(self) -> None:
-        """End idle connections."""
-        self.closed += 1
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803  boto3's own
         """Take Invoke."""
@@ -79,8 +80,11 @@ class FakeLambda:
         self._last = next(self._script, self._last)
         if isinstance(self._last, Exception):
             raise self._last
-        content = self._last if isinstance(self._last, bytes) else json.dumps(self._last).encode()
-        failed = {"FunctionError": "Unhandled"} if isinstance(self._last, dict) and "errorMessage" in self._last else {}
+        said: Any = self._last
+        if isinstance(said, dict) and {"access_token", "user_id"} & set(said):
+            said = {"sub": self.calls[-1].get("sub", USERNAME)} | said
+        content = said if isinstance(said, bytes) else json.dumps(said).encode()
+        failed = {"FunctionError": "Unhandled"} if isinstance(said, dict) and "errorMessage" in said else {}
         return {"Payload": io.BytesIO(content), "StatusCode": 200, **failed}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from salesforce_broker_client import (
     AccessDenied,
+    AnswerInvalid,
     Broker,
     BrokerError,
     BrokerUnreachable,
@@ -21,7 +22,7 @@ from salesforce_broker_client import (
 from salesforce_broker_client.token_cache import MARGIN_SECONDS
 from salesforce_broker_client.token_source import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
 from tests.support.threads import together
-from tests.unit.client.conftest import DOWN, Caller, FakeLambda, Start, answer, raised
+from tests.unit.client.conftest import DOWN, ORGANIZATION, Caller, FakeLambda, Start, answer, raised
 
 A, B = answer("00D!first"), answer("00D!second")
 
@@ -49,7 +50,8 @@ def test_each_user_has_a_token_of_its_own(start: Start) -> None:
 
 def test_a_token_hides_itself() -> None:
     """From repr, and so from logs."""
-    assert "secret" not in repr(Token("secret", "https://acme.my.salesforce.com", 1, "f", 900.0))
+    token = Token("secret", "https://acme.my.salesforce.com", 1, "f", 900.0, "a@acme.example", "00D000000000001EAA")
+    assert "secret" not in repr(token)
 
 
 def test_fifty_threads_make_one_call(start: Start) -> None:
@@ -95,7 +97,7 @@ def test_renewal_is_jittered(start: Start) -> None:
 
 
 @pytest.mark.parametrize("hand", ["wall", "monotonic"])
-def test_a_token_is_over_if_either_clock_says_so(start: Start, hand: str) -> None:
+def test_a_token_has_ended_if_either_clock_says_so(start: Start, hand: str) -> None:
     """A Lambda may thaw after an hour; a wall clock may stand."""
     caller = start(A, B)
     caller.broker.token()
@@ -179,15 +181,8 @@ def test_it_heals_with_the_next_request(start: Start) -> None:
     assert "00D!first" == caller.broker.token().access_token
 
 
-def test_the_callers_deadline_is_the_calls(start: Start) -> None:
-    """Connecting and reading together; who waits for another thread gives up in time."""
-    caller = start(A)
-    caller.broker.token(timeout=3)
-    assert [1.5] == caller.lambda_.read_timeouts
-    lambda_ = FakeLambda(A)
-    hasty = Broker("broker", session=lambda_, timeout=2)
-    hasty.token()
-    assert [1.0] == lambda_.read_timeouts
+def test_a_thread_that_waits_for_another_gives_up_in_time(start: Start) -> None:
+    """By its own timeout."""
     caller = start(A)
     inside, go = threading.Event(), threading.Event()
     caller.lambda_.before_answer = lambda: pause(inside, go)
@@ -198,6 +193,32 @@ def test_the_callers_deadline_is_the_calls(start: Start) -> None:
         caller.broker.token(timeout=0.05)
     go.set()
     thread.join()
+
+
+@pytest.mark.parametrize("timeout", [0.05, None])
+def test_a_call_ends_at_its_timeout(timeout: float | None) -> None:
+    """Whatever it waits for; the timeout is the call's, else the broker object's."""
+    lambda_, go = FakeLambda(A), threading.Event()
+    lambda_.before_answer = lambda: go.wait(10)
+    broker = Broker("broker", session=lambda_, timeout=0.1)
+    with pytest.raises(BrokerUnreachable, match="did not answer within 0"):
+        broker.token(timeout=timeout)
+    go.set()
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 10**30])
+def test_a_timeout_can_be_without_an_end(start: Start, timeout: float) -> None:
+    """As some write it."""
+    assert "00D!first" == start(A).broker.token(timeout=timeout).access_token
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("-inf")])
+def test_no_time_is_no_time(start: Start, timeout: float) -> None:
+    """A Lambda's context may have nothing left; the call is an error of the tree."""
+    caller = start(A)
+    caller.lambda_.before_answer = lambda: time.sleep(0.05)
+    with pytest.raises(BrokerUnreachable, match="within 0 s"):
+        caller.broker.token(timeout=timeout)
 
 
 def test_which_broker_is_said_once(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
@@ -275,29 +296,6 @@ def test_what_is_held_is_told_without_asking(start: Start) -> None:
     assert 1 == caller.asked
 
 
-def test_few_clients_are_kept(start: Start) -> None:
-    """A Lambda that hands on what its context leaves has another deadline each time."""
-    caller = start(A)
-    for tenths in range(50, 250):
-        caller.broker.token("a@b.c", min_ttl=900, timeout=tenths / 10)
-    made = len(caller.lambda_.read_timeouts)
-    for tenths in (249, 249, 244, 249):
-        caller.broker.token("a@b.c", min_ttl=900, timeout=tenths / 10)
-    assert made == len(caller.lambda_.read_timeouts)
-    caller.broker.token("a@b.c", min_ttl=900, timeout=5)
-    assert made + 1 == len(caller.lambda_.read_timeouts)
-
-
-def test_connections_are_not_used_again_after_a_freeze(start: Start) -> None:
-    """The one clock stood still meanwhile."""
-    caller = start(A, B)
-    caller.broker.token()
-    assert 0 == caller.lambda_.closed
-    caller.clock.wall += 3600
-    assert "00D!second" == caller.broker.token().access_token
-    assert 1 == caller.lambda_.closed
-
-
 @pytest.mark.parametrize(
     ("function_name", "region", "asked"),
     [
@@ -329,6 +327,63 @@ def test_tokens_that_are_over_are_not_kept(start: Start) -> None:
 
 def test_identity_is_handed_on(start: Start) -> None:
     """What Salesforce says of whose the token is."""
-    caller: Caller = start({"user_id": "005", "username": "integration@acme.example", "fingerprint": "f"})
+    caller: Caller = start({"user_id": "005", "username": "integration@acme.example", "organization_id": ORGANIZATION})
     assert "integration@acme.example" == caller.broker.identity("integration@acme.example")["username"]
     assert [{"action": "identity", "sub": "integration@acme.example"}] == caller.lambda_.calls
+
+
+def test_an_answer_says_whose_it_is(start: Start) -> None:
+    """The user and the org, whose id is brought to 18 characters."""
+    token = start(answer(organization_id="00D5g0000000abZ")).broker.token()
+    assert "integration@acme.example" == token.sub
+    assert "00D5g0000000abZEAQ" == token.organization_id
+
+
+def test_usernames_are_compared_as_salesforce_does(start: Start) -> None:
+    """Without regard to case."""
+    caller = start(answer(sub="Orders@ACME.example"))
+    assert "Orders@ACME.example" == caller.broker.token("orders@acme.example").sub
+
+
+@pytest.mark.parametrize("call", ["token", "identity"])
+def test_an_answer_for_somebody_else_is_refused(start: Start, call: str) -> None:
+    """Than was asked for; it is not used and not kept."""
+    caller = start(answer(sub="other@acme.example", user_id="005"))
+    with pytest.raises(AnswerInvalid, match=r"answered for other@acme\.example, not for orders@acme\.example"):
+        getattr(caller.broker, call)("orders@acme.example")
+    assert caller.broker.held("orders@acme.example") is None
+
+
+@pytest.mark.parametrize("first", ["token", "identity"])
+def test_the_default_user_is_the_first_answers(start: Start, first: str) -> None:
+    """A later answer for another one is refused: a mixed-up connection, or another setting of the broker."""
+    caller = start(answer(user_id="005"), answer(sub="other@acme.example"))
+    getattr(caller.broker, first)()
+    caller.clock.advance(900)
+    with pytest.raises(AnswerInvalid, match=r"default user is other@acme\.example, before it was integration@acme\.example"):
+        caller.broker.token()
+
+
+def test_the_org_is_the_first_answers(start: Start) -> None:
+    """Whatever the user; the forms of 15 and of 18 characters are the same org."""
+    short = answer(organization_id=ORGANIZATION[:15])
+    caller = start(A, short, answer(organization_id="00D000000000002EAA"))
+    caller.broker.token()
+    assert ORGANIZATION == caller.broker.token("orders@acme.example").organization_id
+    with pytest.raises(AnswerInvalid, match="answered for the org 00D000000000002EAA, before for 00D000000000001EAA"):
+        caller.broker.token("third@acme.example")
+
+
+def test_a_token_in_memory_outlives_an_answer_for_somebody_else(start: Start) -> None:
+    """As it does any other failure."""
+    caller = start(A, answer("00D!other", sub="other@acme.example"))
+    caller.broker.token()
+    caller.clock.advance(0.9 * 900)
+    assert "00D!first" == caller.broker.token().access_token
+
+
+def test_an_identity_is_of_the_user_that_the_answer_is_for(start: Start) -> None:
+    """Not another one's document."""
+    caller = start({"user_id": "005", "username": "other@acme.example", "organization_id": ORGANIZATION})
+    with pytest.raises(AnswerInvalid, match="with the identity of other@acme"):
+        caller.broker.identity("integration@acme.example")

@@ -75,26 +75,29 @@ def _public_pem() -> str:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("", "neither JSON nor a PEM"),
-        ("not json", "neither JSON nor a PEM"),
-        ("[]", "not an object"),
-        ("[" * 100_000, "neither JSON nor a PEM"),
+        ("", "is empty"),
+        ("not json", "nothing that is known as a key"),
+        ("[]", "a JSON list, not an object"),
+        ("[" * 60_000, "nothing that is known as a key"),
+        ('{"a":' * 12_000, "damaged at line 1"),
+        ("[" * 100_000, "longer than 64 KB"),
         ("{}", "no 'private_key'"),
         (json.dumps({"private_key": ""}), "no 'private_key'"),
         (json.dumps({"private_key": 7}), "no 'private_key'"),
-        (json.dumps({"private_key": "MIIE"}), "no whole PEM"),
-        (PEM[:-40], "no whole PEM"),
-        (PEM.replace(PEM.splitlines()[2], ""), "damaged"),
+        (json.dumps({"private_key": "MIIE"}), "nothing that is known as a key"),
+        (PEM[:-40], "a part is missing"),
+        (PEM.replace(PEM.splitlines()[2], ""), "a part is missing"),
+        (PEM.replace(PEM[500:520], PEM[501:521]), "damaged"),
         (keys.pem(keys.rsa_key(), password=b"x"), "an encrypted private key"),
         (keys.pem(keys.rsa_key(), pkcs1=True, password=b"x"), "an encrypted private key"),
         (_public_pem(), "a public key"),
         (keys.certificate(), "a certificate"),
-        (keys.pem(ec.generate_private_key(ec.SECP256R1())), "not an RSA key"),
+        (keys.pem(ec.generate_private_key(ec.SECP256R1())), "an elliptic-curve private key"),
         (keys.pem(ec.generate_private_key(ec.SECP256R1()), pkcs1=True), "elliptic-curve"),
-        (keys.pem(ed25519.Ed25519PrivateKey.generate()), "not an RSA key"),
+        (keys.pem(ed25519.Ed25519PrivateKey.generate()), "an Ed25519 private key"),
         (keys.pem(keys.rsa_key(bits=1024)), "1024 bits"),
         (json.dumps({"private_key": PEM, "client_id": 7}), "consumer key"),
-        (json.dumps({"private_key": PEM, "certificate": "x"}), "PEM"),
+        (json.dumps({"private_key": PEM, "certificate": "x"}), "There is no certificate"),
     ],
 )
 def test_an_unusable_secret_is_named(text: str, named: str) -> None:
@@ -105,6 +108,7 @@ def test_an_unusable_secret_is_named(text: str, named: str) -> None:
     assert caught.value.hint
     assert not [line for line in PEM.splitlines()[1:-1] if line in said]
     assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
 
 
 def test_without_any_client_id_the_error_says_where_to_put_it() -> None:

@@ -21,15 +21,15 @@ TWO = ADMIN | {"SALESFORCE_OTHER_CLIENT_ID": "3MVG9.green", "SALESFORCE_OTHER_AP
 
 def test_by_default_a_person_uploads_to_one_app() -> None:
     """And the key lies in the secret."""
-    given = load_rotation({})
-    assert ("secret", "", 1) == (given.key_store, given.admin_secret_arn, len(given.apps))
+    settings = load_rotation({})
+    assert ("secret", "", 1) == (settings.key_store, settings.admin_secret_arn, len(settings.apps))
 
 
 def test_an_app_is_found_by_its_consumer_key() -> None:
     """Of two; of one it is that one, whose key may be in the secret alone."""
     two = load_rotation(TWO | {"SALESFORCE_APP_KIND": "connected"})
     assert App("Other_Broker", "connected", "3MVG9.green", "admin@acme.example") == two.app("3MVG9.green")
-    assert "Broker" == load_rotation(ADMIN).app("3MVG9.in-the-secret").name
+    assert "Broker" == load_rotation({"SALESFORCE_APP_NAME": "Broker"}).app("3MVG9.in-the-secret").name
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,11 @@ def test_an_app_is_found_by_its_consumer_key() -> None:
         {"SALESFORCE_APP_NAME": "Two__underscores"},
         {"SALESFORCE_OTHER_APP_NAME": ""},
         {"SALESFORCE_OTHER_CLIENT_ID": "3MVG9.blue"},
+        {"SALESFORCE_ADMIN_USERNAME": "admin@acme.example", "SALESFORCE_ADMIN_SECRET_ARN": ""},
+        {"SALESFORCE_ADMIN_SECRET_ARN": SECRET_ARN, "SALESFORCE_OTHER_CLIENT_ID": ""},
+        {"SALESFORCE_ADMIN_SECRET_ARN": SECRET_ARN, "SALESFORCE_CLIENT_ID": ""},
+        {"ALLOW_IMPORT": "yes"},
+        {"TOKEN_FUNCTIONS": "a, b"},
     ],
 )
 def test_a_setting_of_the_rotation_that_makes_no_sense_is_named(changes: dict[str, str]) -> None:
@@ -61,19 +66,19 @@ EMERGENCY = {"TOKEN_FUNCTIONS": "stack-TokenApiFunction-1a,stack-TokenFunction-2
 
 def test_an_emergency_stop_reads_its_own_settings_alone() -> None:
     """Empty is none; that the rest makes no sense is no matter."""
-    given = operations_config.load_emergency(EMERGENCY | {"SALESFORCE_LOGIN_URL": "https://evil.example"})
+    settings = operations_config.load_emergency(EMERGENCY | {"SALESFORCE_LOGIN_URL": "https://evil.example"})
     assert (("stack-TokenApiFunction-1a", "stack-TokenFunction-2b"), None, 0, "") == (
-        given.functions,
-        given.reserved_concurrency,
-        given.provisioned_concurrency,
-        given.token_cache_prefix,
+        settings.functions,
+        settings.reserved_concurrency,
+        settings.provisioned_concurrency,
+        settings.token_cache_prefix,
     )
     more = {"RESERVED_CONCURRENCY": "50", "PROVISIONED_CONCURRENCY": "2", "TOKEN_CACHE_PREFIX": "/broker/tokens"}
-    given = operations_config.load_emergency(EMERGENCY | more)
+    settings = operations_config.load_emergency(EMERGENCY | more)
     assert (50, 2, "/broker/tokens") == (
-        given.reserved_concurrency,
-        given.provisioned_concurrency,
-        given.token_cache_prefix,
+        settings.reserved_concurrency,
+        settings.provisioned_concurrency,
+        settings.token_cache_prefix,
     )
 
 

@@ -18,7 +18,7 @@ from salesforce_broker.tokens.service import TokenService
 from tests.support import builders
 from tests.support.clocks import START
 from tests.support.fakes import FakeTransport
-from tests.unit.conftest import Stage
+from tests.support.stage import Stage
 
 MAX_LOGINS_PER_HOUR, MAX_LOGINS_PER_MINUTE = 115, 11
 

@@ -10,7 +10,8 @@ from salesforce_broker.errors import AppRefused, BrokerError, SalesforceBusy
 from salesforce_broker.salesforce.transport import Reply
 from salesforce_broker.tokens.model import Action, IssuedToken, Source
 from tests.support import builders, keys
-from tests.unit.conftest import Script, Stage
+from tests.support.stage import Stage
+from tests.unit.conftest import Script
 
 OTHER_ORG, OTHER_USER = "00D000000000002EAA", "005000000000002AAA"
 ID = "https://login.salesforce.com/id/{org}/{user}"

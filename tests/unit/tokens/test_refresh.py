@@ -28,8 +28,9 @@ from salesforce_broker.tokens.service import TokenService
 from salesforce_broker.tokens.shared_cache import MAX_DELAY_SECONDS
 from tests.support import builders, keys
 from tests.support.builders import refusal, reply
+from tests.support.stage import Stage
 from tests.support.threads import together
-from tests.unit.conftest import Script, Stage
+from tests.unit.conftest import Script
 from tests.unit.tokens.test_service import issue
 
 A, B, C = "00D000000000001!first", "00D000000000001!second", "00D000000000001!third"
@@ -203,7 +204,7 @@ def test_a_fresh_environment_knows_the_token_from_the_shared_cache(stage: Stage,
     assert [A] == transport.bearers
 
 
-# -- Circuit breaker ---------------------------------------------------------------------------------------------------------
+# -- Circuit breaker -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -388,7 +389,7 @@ def test_an_environment_without_the_lease_waits_for_the_token(stage: Stage, sale
 
 
 @pytest.mark.parametrize(("seconds_left", "longest"), [(20, 9), (4, 2)])
-def test_patience_ends(stage: Stage, salesforce: Script, seconds_left: float, longest: float) -> None:
+def test_the_wait_for_the_leader_ends(stage: Stage, salesforce: Script, seconds_left: float, longest: float) -> None:
     """Whoever had the lease is gone: one login more, for which half of a short time is kept."""
     issue(stage.environment(salesforce(A)))
     (name,) = stage.parameters.values
@@ -462,7 +463,7 @@ def test_a_replayed_failure_delays_by_35_seconds(stage: Stage, salesforce: Scrip
     assert stage.clock.wall - began <= MAX_DELAY_SECONDS + 1
 
 
-def test_a_shared_failure_is_told_as_it_was(stage: Stage, salesforce: Script) -> None:
+def test_a_shared_failure_is_raised_as_it_was(stage: Stage, salesforce: Script) -> None:
     """The other environment's callers see the same error, since when, and after how many attempts."""
     here, there = salesforce(refusal("invalid_client")), salesforce(A)
     fails(stage.environment(here), AppRefused)

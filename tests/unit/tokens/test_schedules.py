@@ -22,7 +22,7 @@ from tests.support import builders
 from tests.support.builders import refusal, reply
 from tests.support.clocks import ManualClock
 from tests.support.fakes import FakeTransport
-from tests.unit.conftest import Stage
+from tests.support.stage import Stage
 
 SUBJECTS = (builders.USERNAME, builders.OTHER_USERNAME)
 SCHEDULES = 100_000

@@ -25,7 +25,8 @@ from salesforce_broker.tokens.service import TokenService
 from tests.support import builders, keys
 from tests.support.builders import refusal, reply
 from tests.support.clocks import START
-from tests.unit.conftest import Script, Stage
+from tests.support.stage import Stage
+from tests.unit.conftest import Script
 
 A, B = "00D000000000001!first", "00D000000000001!second"
 

@@ -37,10 +37,15 @@ class Shared:
             tier=tier,
             clock=self.clock.clock(),
         )
+        self.deadline = self.clock.clock().deadline(60)
+
+    def read(self, identity: TokenIdentity = MINE, key: bytes = KEY) -> SharedState:
+        """Read what is shared."""
+        return self.cache.read(identity, key, self.deadline)
 
     def put(self, token: AccessToken, identity: TokenIdentity = MINE, key: bytes = KEY) -> str:
         """Store a token; return the parameter's name."""
-        self.cache.write(identity, SharedState(token), key)
+        self.cache.write(identity, SharedState(token), key, self.deadline)
         return str(self.store.writes[-1]["Name"])
 
 
@@ -49,7 +54,7 @@ def test_what_was_put_comes_back() -> None:
     shared = Shared()
     token = builders.token(optional={"signature": "s"})
     shared.put(token)
-    assert token == shared.cache.read(MINE, KEY).token
+    assert token == shared.read().token
 
 
 def test_the_parameter_shows_neither_token_nor_user() -> None:
@@ -80,14 +85,14 @@ def test_an_envelope_moved_to_another_identity_is_not_adopted(other: dict[str, s
     other_name = shared.put(builders.token(value="00D!other"), theirs)
     assert name != other_name
     shared.store.values[other_name] = shared.store.values[name]
-    assert shared.cache.read(theirs, KEY).token is None
+    assert shared.read(theirs, KEY).token is None
 
 
 def test_an_envelope_of_another_key_is_not_adopted() -> None:
     """Who can write the parameter but has no signing key plants nothing."""
     shared = Shared()
     shared.put(builders.token(), key=OTHER_KEY)
-    assert shared.cache.read(MINE, KEY).token is None
+    assert shared.read().token is None
 
 
 FAILURE = SharedFailure("salesforce_config", "what", "hint", since=START - 60, attempts=3, at=START, until=START + 45)
@@ -97,17 +102,19 @@ def test_a_failure_and_the_budget_come_back() -> None:
     """With the token, in one parameter."""
     shared = Shared()
     state = SharedState(builders.token(), FAILURE, LoginBudget(3.5, START))
-    shared.cache.write(MINE, state, KEY)
-    assert state == shared.cache.read(MINE, KEY)
-    assert SharedState() == shared.cache.read(MINE, OTHER_KEY)
+    shared.cache.write(MINE, state, KEY, shared.deadline)
+    assert state == shared.read()
+    assert SharedState() == shared.read(MINE, OTHER_KEY)
     assert 1 == len(shared.store.values)
 
 
 def test_a_token_too_large_to_share_keeps_no_failure_and_no_budget_from_being_shared() -> None:
     """The token alone is left out."""
     shared = Shared()
-    shared.cache.write(MINE, SharedState(builders.token(value="x" * 9000), FAILURE, LoginBudget(3.5, START)), KEY)
-    assert SharedState(None, FAILURE, LoginBudget(3.5, START)) == shared.cache.read(MINE, KEY)
+    shared.cache.write(
+        MINE, SharedState(builders.token(value="x" * 9000), FAILURE, LoginBudget(3.5, START)), KEY, shared.deadline
+    )
+    assert SharedState(None, FAILURE, LoginBudget(3.5, START)) == shared.read()
 
 
 @pytest.mark.parametrize(("tier", "shared_sizes"), [("Standard", [100]), ("Intelligent-Tiering", [100, 5000])])
@@ -116,9 +123,9 @@ def test_a_tier_shares_what_fits(tier: Tier, shared_sizes: list[int]) -> None:
     fits = []
     for size in (100, 5000, 9000):
         shared = Shared(tier)
-        shared.cache.write(MINE, SharedState(builders.token(value="x" * size)), KEY)
+        shared.cache.write(MINE, SharedState(builders.token(value="x" * size)), KEY, shared.deadline)
         assert tier == shared.store.writes[0]["Tier"]
-        token = shared.cache.read(MINE, KEY).token
+        token = shared.read().token
         if token:
             fits.append(size)
             assert builders.token(value="x" * size) == token
@@ -128,13 +135,13 @@ def test_a_tier_shares_what_fits(tier: Tier, shared_sizes: list[int]) -> None:
 def test_one_environment_gets_the_lease() -> None:
     """Until it ends, or its time is over."""
     shared = Shared()
-    lease = shared.cache.acquire_lease(MINE)
+    lease = shared.cache.acquire_lease(MINE, shared.deadline)
     assert lease is not None
-    assert shared.cache.acquire_lease(MINE) is None
-    shared.cache.release_lease(lease)
-    assert shared.cache.acquire_lease(MINE) is not None
+    assert shared.cache.acquire_lease(MINE, shared.deadline) is None
+    shared.cache.release_lease(lease, shared.deadline)
+    assert shared.cache.acquire_lease(MINE, shared.deadline) is not None
     shared.clock.advance(LEASE_SECONDS)
-    assert shared.cache.acquire_lease(MINE) is not None
+    assert shared.cache.acquire_lease(MINE, shared.deadline) is not None
 
 
 @pytest.mark.parametrize(("failure", "won"), [("ThrottlingException", False), ("AccessDeniedException", True), (None, True)])
@@ -142,7 +149,7 @@ def test_a_crowd_loses_the_lease_and_a_broken_ssm_wins_it(failure: str | None, w
     """Throttled: another has it. Broken: one login more, never an outage."""
     shared = Shared()
     shared.store.broken = failure
-    assert won == (shared.cache.acquire_lease(MINE) is not None)
+    assert won == (shared.cache.acquire_lease(MINE, shared.deadline) is not None)
 
 
 @pytest.mark.parametrize("instance_url", ["https://evil.example", "http://127.0.0.1:1", ""])
@@ -150,7 +157,7 @@ def test_a_token_for_a_foreign_instance_is_not_adopted(instance_url: str) -> Non
     """Even a well sealed one."""
     shared = Shared()
     shared.put(builders.token(instance_url=instance_url))
-    assert shared.cache.read(MINE, KEY).token is None
+    assert shared.read().token is None
 
 
 @given(st.data())
@@ -170,7 +177,7 @@ def test_a_tampered_envelope_is_never_adopted(data: st.DataObject) -> None:
         if base64.b64decode(shared.store.values[name]) == bytes(raw):
             return
     shared.store.values[name] = base64.b64encode(bytes(raw)).decode()
-    assert shared.cache.read(MINE, KEY).token is None
+    assert shared.read().token is None
 
 
 def test_a_hundred_thousand_mutations_are_never_adopted() -> None:
@@ -180,7 +187,7 @@ def test_a_hundred_thousand_mutations_are_never_adopted() -> None:
     shared = Shared()
     sealed = []
     for key, identity in key_identity:
-        shared.cache.write(identity, SharedState(builders.token()), key)
+        shared.cache.write(identity, SharedState(builders.token()), key, shared.deadline)
         sealed.append(base64.b64decode(shared.store.writes[-1]["Value"]))
     mine = sealed[0]
     for _ in range(100_000):

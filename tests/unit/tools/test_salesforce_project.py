@@ -33,13 +33,13 @@ class FakeStacks:
 @pytest.fixture
 def outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return the outputs of the stack that there is."""
-    given = {"CertificateParameter": PARAMETER}
+    outputs = {"CertificateParameter": PARAMETER}
     client = boto3.client
     monkeypatch.setattr(
-        boto3, "client", lambda name, **rest: FakeStacks(given) if name == "cloudformation" else client(name, **rest)
+        boto3, "client", lambda name, **rest: FakeStacks(outputs) if name == "cloudformation" else client(name, **rest)
     )
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    return given
+    return outputs
 
 
 @mock_aws
@@ -48,8 +48,8 @@ def test_the_certificate_is_the_stacks(outputs: dict[str, str], tmp_path: Path) 
     assert outputs
     certificate = keys.certificate()
     boto3.client("ssm").put_parameter(Name=PARAMETER, Value=certificate, Type="String")
-    given = ["--stack", "stack", "--contact", "admin@acme.example", "--folder", str(tmp_path)]
-    salesforce_project.main(given)
+    arguments = ["--stack", "stack", "--contact", "admin@acme.example", "--folder", str(tmp_path)]
+    salesforce_project.main(arguments)
     (settings,) = tmp_path.rglob("*.ecaGlblOauth-meta.xml")
     found = ElementTree.parse(settings).findtext(f"{NAMESPACE}certificate")  # noqa: S314  our own
     assert certificate.strip() == found

@@ -7,13 +7,15 @@ function it is an unknown field.
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol, TypeVar
 
+from salesforce_broker import observability
 from salesforce_broker.config import USERNAME
-from salesforce_broker.errors import InvalidRequest, NotFound
+from salesforce_broker.errors import AccessDenied, InvalidRequest, NotFound
 from salesforce_broker.tokens.model import Action, TokenRequest
 
 MAX_BODY_BYTES = 4096
@@ -21,6 +23,9 @@ MAX_BODY_BYTES = 4096
 
 MAX_MIN_TTL_SECONDS = 24 * 3600
 """The longest session that Salesforce knows."""
+
+GATEWAY_TOKEN = "gatewayToken"  # noqa: S105  a name
+"""The stage variable in which API Gateway sends the gateway token."""
 
 API_GATEWAY_SECONDS = 28.5
 """API Gateway hangs up after 29 s, whatever time the function has left."""
@@ -49,13 +54,25 @@ ROUTES = {
 }
 
 
-def from_api_gateway(event: object, context: LambdaContext) -> TokenRequest:
-    """Read a REST API proxy event (payload version 1.0); refuse anything else, which did not come from API Gateway."""
+def _none_required() -> str:
+    return ""
+
+
+def from_api_gateway(
+    event: object, context: LambdaContext, *, gateway_token: Callable[[], str] = _none_required
+) -> TokenRequest:
+    """Read a REST API proxy event (payload version 1.0); refuse anything else, which did not come from API Gateway.
+
+    `gateway_token` returns what API Gateway adds to every event, empty if nothing is required. A health check needs none: it
+    answers nothing about anybody.
+    """
     if not isinstance(event, dict):
         raise _no_event("it")
     action = ROUTES.get((str(event.get("httpMethod")), str(event.get("resource"))))
     if action is None:
         raise NotFound("There is no such method and path.", hint=f"There are: {_routes()}.")
+    if action is not Action.HEALTH:
+        _refuse_unless_from_gateway(event, gateway_token())
     query = _query(event)
     if event.get("httpMethod") == "POST":
         refuse_unknown(query, known=())
@@ -80,6 +97,17 @@ def from_invoke(payload: object, context: LambdaContext) -> TokenRequest:
         raise InvalidRequest("The field 'action' is neither 'token' nor 'identity'.")
     seconds_left = context.get_remaining_time_in_millis() / 1000
     return _request("invoke", Action(action), fields, caller=context.invoked_function_arn, seconds_left=seconds_left)
+
+
+def _refuse_unless_from_gateway(event: Mapping[str, Any], expected: str) -> None:
+    """Raise AccessDenied unless the event has the gateway token: whoever invokes the function writes the rest of it."""
+    sent = _part(event, "stageVariables", dict).get(GATEWAY_TOKEN)
+    if expected and not (isinstance(sent, str) and hmac.compare_digest(sent.encode(errors="replace"), expected.encode())):
+        observability.count("GatewayMismatch")
+        raise AccessDenied(
+            "This event did not come from the broker's API.",
+            hint="Call the API (stack output ApiUrl), or invoke the function of the output TokenFunctionArn.",
+        )
 
 
 def _request(entry_point: str, action: Action, fields: Mapping[str, Any], *, caller: str, seconds_left: float) -> TokenRequest:

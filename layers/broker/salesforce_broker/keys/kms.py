@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from salesforce_broker.aws import AWS_ERRORS, error_code
-from salesforce_broker.errors import SigningKeyUnavailable
+from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 ALGORITHM: Literal["RSASSA_PKCS1_V1_5_SHA_256"] = "RSASSA_PKCS1_V1_5_SHA_256"
 """KMS's name of what JWT calls RS256."""
+
+_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
 
 _PERMANENT_CODES = {"AccessDeniedException", "DisabledException", "NotFoundException", "KMSInvalidStateException"}
 
@@ -20,6 +23,11 @@ class KmsSigner:
     """Signs by kms:Sign."""
 
     def __init__(self, client: KMSClient, arn: str) -> None:
+        """`arn` is the key's own, not an alias's: a version of the secret stays with its key. SigningKeyUnusable."""
+        if not _KEY_ARN.fullmatch(arn):
+            raise SigningKeyUnusable(
+                "'kms_key_arn' is not the ARN of a KMS key.", hint="Create the key with RotateKeyFunction."
+            )
         self._client = client
         self.key_id = arn
 

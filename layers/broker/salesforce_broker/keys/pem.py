@@ -1,80 +1,224 @@
-"""Reads RSA private keys and certificates from PEM text, however its line ends were mangled. Pure: no I/O, no clock."""
+"""The one reader of key text: of secrets, of imports and of the administrator's connection.
+
+Whatever carries one usable RSA key is taken, in any form that people have it in; everything is parsed, and only what was parsed
+and encoded again goes on. Pure: no I/O, no clock.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from salesforce_broker.errors import SigningKeyUnusable
-
-MIN_KEY_BITS = 2048
-"""Less is weak, and PyJWT would only warn."""
-
-STORE_HINT = (
-    'Put {"client_id": "<consumer key>", "private_key": "<PEM>"} into the secret, with the unencrypted RSA private key'
-    " (2048 bits or more) whose certificate is on the app."
+from salesforce_broker.keys import der
+from salesforce_broker.keys.contents import Block, Contents, clean_contents, clean_fields
+from salesforce_broker.keys.refusals import (
+    NEW_KEY,
+    OTHER_PRIVATE_KEYS,
+    STORE_HINT,
+    Kind,
+    not_a_certificate,
+    not_a_key,
+    refuse,
+    unusable_numbers,
 )
 
-_PEM_BLOCK = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL)
+MAX_CONTENT = 64 * 1024
+"""Characters or bytes: as many as Secrets Manager takes."""
 
-_NOT_A_KEY = {
-    "ENCRYPTED PRIVATE KEY": "an encrypted private key",
-    "PUBLIC KEY": "a public key",
-    "RSA PUBLIC KEY": "a public key",
-    "CERTIFICATE": "a certificate",
-    "CERTIFICATE REQUEST": "a certificate request",
-    "EC PRIVATE KEY": "an elliptic-curve key",
-    "OPENSSH PRIVATE KEY": "a key in OpenSSH's own format",
-}
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")
+"""Salesforce makes them of letters, digits, "." and "_"; an administrator may choose up to 256 characters."""
+
+ODD_CLIENT_ID = "blanks or quotes around the consumer key"
+
+_KEEP_ONE = "Keep the one whose certificate is on the app: openssl pkey -in server.key -out one.key writes the first of a file."
+
+_COMPARE = (
+    "Of a pair these print the same: openssl pkey -in server.key -pubout, and openssl x509 -in server.crt -noout -pubkey."
+)
 
 
-def private_key(pem: object) -> rsa.RSAPrivateKey:
-    """Read a private key; SigningKeyUnusable says what is wrong with it."""
-    if not isinstance(pem, str) or not pem.strip():
-        raise SigningKeyUnusable("The secret has no 'private_key'.", hint=STORE_HINT)
-    label, block = _pem_block(pem)
-    if label in _NOT_A_KEY or "ENCRYPTED" in pem:
-        found = _NOT_A_KEY.get(label, "an encrypted private key")
-        raise SigningKeyUnusable(f"'private_key' holds {found}, not an RSA private key.", hint=STORE_HINT)
+@dataclass(frozen=True, slots=True)
+class KeyMaterial:
+    """What a text held, parsed.
+
+    `certificate`: the one that belongs to the key; `client_id`: empty where there was none; `forms`: the unusual forms that
+    were accepted, for one log line: which, never what.
+    """
+
+    private_key: RSAPrivateKey = field(repr=False)
+    certificate: x509.Certificate | None = field(default=None, repr=False)
+    client_id: str = ""
+    forms: tuple[str, ...] = ()
+
+    def key_pem(self) -> str:
+        """Encode the key anew: PEM of PKCS #8, unencrypted."""
+        form = serialization.PrivateFormat.PKCS8
+        return self.private_key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+    def certificate_pem(self) -> str:
+        """Encode the certificate anew; empty if there is none."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode() if self.certificate else ""
+
+
+def read_key_material(
+    content: str | bytes, *, certificate: str | bytes | None = None, client_id: str | None = None
+) -> KeyMaterial:
+    """Read a secret's content, or the fields of an import; SigningKeyUnusable says what is wrong with it."""
+    text = _contents(content, certificate)
+    if not text.blocks and not text.beside:
+        what = "The key text has no 'private_key'." if content else "The key text is empty."
+        raise SigningKeyUnusable(what, hint=STORE_HINT)
+    key = _one_key([*text.blocks, *text.beside])
+    if any(block.kind not in {Kind.RSA, Kind.RSA_OPENSSH, Kind.CERTIFICATE} for block in text.blocks):
+        text.forms["other things beside the key"] = None
+    found = _certificate_of(key, text)
+    client_ids = {read_client_id(each, text.forms) for each in (client_id, *text.client_ids)} - {""}
+    if len(client_ids) > 1:
+        raise refuse("There are two different consumer keys ('client_id').", "Keep one of them.")
+    return KeyMaterial(key, found, "".join(client_ids), tuple(text.forms))
+
+
+def read_certificate(content: str | bytes) -> x509.Certificate:
+    """Read a certificate of an RSA key, of several the one that issued none of the others; SigningKeyUnusable."""
+    text = _contents(None, content)
+    found = _certificates(text.beside)
+    if not found:
+        raise not_a_certificate(block.kind for block in text.beside)
+    issuers = {each.issuer for each in found if each.issuer != each.subject}
+    leaves = [each for each in found if each.subject not in issuers] or found
+    if len(leaves) > 1:
+        raise refuse("'certificate' holds several certificates.", "Send one: openssl x509 -in server.crt prints the first.")
+    public_key = _rsa_public_key(leaves[0])
+    if public_key is None:
+        raise refuse("'certificate' is not one of an RSA key.", NEW_KEY)
+    if unusable := unusable_numbers(public_key.key_size, public_key.public_numbers().e):
+        raise unusable
+    return leaves[0]
+
+
+def read_secret_fields(content: str | bytes) -> dict[str, Any]:
+    """Return a secret's fields as they stand there, by their own names; of a key alone `private_key`.
+
+    Nothing of it may be stored, published or sent on: `read_key_material` parses it.
+    """
+    found = clean_fields(_bounded(content), {})
+    if found is not None:
+        return found
+    from salesforce_broker.keys.key_text import KeyText  # noqa: PLC0415  see _contents
+
+    return KeyText().fields(content)
+
+
+def read_client_id(given: object, forms: dict[str, None] | None = None) -> str:
+    """Return a consumer key without blanks and quotes around it; empty if there is none; SigningKeyUnusable."""
+    if given is None or given == "":
+        return ""
+    client_id = given.strip(" \t\r\n\f\v\0\u00a0\ufeff\"'`,;").removesuffix("\\n") if isinstance(given, str) else ""
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise refuse(
+            "The consumer key ('client_id') is not one: it has blanks, control characters or others that no consumer key has.",
+            "Copy it from the app: Settings > OAuth Settings > Consumer Key and Secret.",
+        )
+    if client_id != given and forms is not None:
+        forms[ODD_CLIENT_ID] = None
+    return client_id
+
+
+def _contents(content: object, certificate: object = None) -> Contents:
+    found = None if certificate else clean_contents(_bounded(content))
+    if found is not None:
+        return found
+    # Not at the top: a cold start does not need it, unless the key's text is in an odd form.
+    from salesforce_broker.keys.key_text import KeyText  # noqa: PLC0415
+
+    text = KeyText()
+    text.add(_bounded(content))
+    text.add_certificate(_bounded(certificate))
+    return text
+
+
+def _bounded(content: object) -> object:
+    if isinstance(content, str | bytes | bytearray) and len(content) > MAX_CONTENT:
+        raise SigningKeyUnusable("The key text is longer than 64 KB.", hint=STORE_HINT)
+    return content
+
+
+def _one_key(blocks: Sequence[Block]) -> RSAPrivateKey:
+    """Return the key; SigningKeyUnusable if there is none, or another beside it."""
+    keys = [_rsa_key(block) for block in blocks if block.kind in {Kind.RSA, Kind.RSA_OPENSSH}]
+    kinds = {block.kind for block in blocks}
+    if keys and not kinds & {Kind.TRUNCATED, Kind.DAMAGED}:
+        if kinds & OTHER_PRIVATE_KEYS or any(key.public_key() != keys[0].public_key() for key in keys):
+            raise refuse("The key text holds two different private keys.", _KEEP_ONE)
+        return keys[0]
+    raise not_a_key(kinds - {Kind.RSA, Kind.RSA_OPENSSH})
+
+
+def _rsa_key(block: Block) -> RSAPrivateKey:
     try:
-        key = serialization.load_pem_private_key(block, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Without the cause: what a parser says of a key may quote it.
-        raise SigningKeyUnusable("'private_key' is damaged: it is no PEM private key.", hint=STORE_HINT) from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise SigningKeyUnusable("'private_key' is not an RSA key; Salesforce accepts only RS256.", hint=STORE_HINT)
-    if key.key_size < MIN_KEY_BITS:
-        raise SigningKeyUnusable(f"'private_key' has {key.key_size} bits; at least {MIN_KEY_BITS} are needed.", hint=STORE_HINT)
+        bits, exponent = der.rsa_numbers(block.data, block.kind)
+    except (ValueError, IndexError):
+        bits, exponent = 0, 0
+    if not bits:
+        raise not_a_key([Kind.DAMAGED])
+    if unusable := unusable_numbers(bits, exponent):
+        raise unusable
+    key = _load_key(block)
+    if key is None:
+        raise not_a_key([Kind.DAMAGED])
     return key
 
 
-def read_certificate(certificate: object) -> tuple[rsa.RSAPublicKey, float]:
-    """Return a certificate's key, and when it ends (epoch seconds); SigningKeyUnusable."""
+def _load_key(block: Block) -> RSAPrivateKey | None:
+    """Parse a key; None if that fails, so that no exception is left that quotes it."""
     try:
-        found = x509.load_pem_x509_certificate(_pem_block(str(certificate))[1])
-        public_key = found.public_key()
+        if block.kind is Kind.RSA_OPENSSH:
+            lines = base64.encodebytes(block.data)
+            pem = b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + lines + b"-----END OPENSSH PRIVATE KEY-----\n"
+            key: object = serialization.load_ssh_private_key(pem, password=None)
+        else:
+            key = serialization.load_der_private_key(block.data, password=None)
+    except Exception:  # noqa: BLE001  whatever a parser raises may quote the key
+        return None
+    return key if isinstance(key, RSAPrivateKey) else None
+
+
+def _certificates(blocks: Sequence[Block]) -> list[x509.Certificate]:
+    found: list[x509.Certificate] = []
+    for block in blocks:
+        with contextlib.suppress(ValueError, UnsupportedAlgorithm):
+            if block.kind is Kind.CERTIFICATE and (each := x509.load_der_x509_certificate(block.data)) not in found:
+                found.append(each)
+    return found
+
+
+def _certificate_of(key: RSAPrivateKey, text: Contents) -> x509.Certificate | None:
+    """Return the certificate that belongs to the key, of several the one that ends last; None if there is none at all."""
+    if text.beside and not any(block.kind is Kind.CERTIFICATE for block in text.beside):
+        raise not_a_certificate(block.kind for block in text.beside)
+    blocks = [block for block in (*text.beside, *text.blocks) if block.kind is Kind.CERTIFICATE]
+    found = _certificates(blocks)
+    if blocks and not found:
+        raise not_a_certificate([Kind.DAMAGED])
+    own = [each for each in found if _rsa_public_key(each) == key.public_key()]
+    if found and not own:
+        raise refuse("The certificate does not belong to the private key.", _COMPARE)
+    return max(own, key=lambda each: each.not_valid_after_utc, default=None)
+
+
+def _rsa_public_key(certificate: x509.Certificate) -> RSAPublicKey | None:
+    try:
+        public_key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise SigningKeyUnusable("'certificate' is no PEM certificate.", hint=STORE_HINT) from None
-    if not isinstance(public_key, rsa.RSAPublicKey):
-        raise SigningKeyUnusable("'certificate' is not one of an RSA key.", hint=STORE_HINT)
-    return public_key, found.not_valid_after_utc.timestamp()
-
-
-def _pem_block(pem: str) -> tuple[str, bytes]:
-    """Return the label and the PEM with clean line ends, however the text was mangled on its way into the secret."""
-    found = _PEM_BLOCK.search(pem)
-    if found is None:
-        raise SigningKeyUnusable("There is no whole PEM block in the secret.", hint=STORE_HINT)
-    body = re.sub(r"\\[nr]|\s", "", found["body"])
-    try:
-        der = base64.b64decode(body, validate=True)
-    except ValueError:
-        # A legacy PEM has headers in its body ("Proc-Type: 4,ENCRYPTED"): leave it to the callers to name it.
-        return found["label"], found[0].encode()
-    lines = base64.encodebytes(der).decode()
-    return found["label"], f"-----BEGIN {found['label']}-----\n{lines}-----END {found['label']}-----\n".encode()
+        return None
+    return public_key if isinstance(public_key, RSAPublicKey) else None

@@ -7,14 +7,14 @@ the next call reads again, so that a repaired secret works without a deployment.
 from __future__ import annotations
 
 import base64
-import json
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from salesforce_broker import observability
@@ -23,7 +23,7 @@ from salesforce_broker.clock import Clock
 from salesforce_broker.errors import BrokerError, SigningKeyUnavailable, SigningKeyUnusable
 from salesforce_broker.keys import pem
 from salesforce_broker.keys.kms import KmsSigner
-from salesforce_broker.keys.pem import MIN_KEY_BITS, STORE_HINT
+from salesforce_broker.keys.refusals import STORE_HINT
 from salesforce_broker.keys.signer import RsaSigner, Signer
 
 if TYPE_CHECKING:
@@ -144,26 +144,19 @@ class SigningKeySource:
         version_id = answer["VersionId"]
         if held is not None and held.version_id == version_id:
             return held
-        text = answer.get("SecretString") or answer.get("SecretBinary", b"").decode(errors="replace")
-        return parse_secret(text, version_id=version_id, default_client_id=self._client_id, kms=self._kms)
+        content = answer.get("SecretString") or answer.get("SecretBinary", b"")
+        return parse_secret(content, version_id=version_id, default_client_id=self._client_id, kms=self._kms)
 
 
-def parse_secret(text: str, *, version_id: str, default_client_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
-    r"""Make a SigningKey of a secret's text: the JSON object of STORE_HINT, or a bare PEM; SigningKeyUnusable if neither.
-
-    Line ends of any kind are accepted in the PEM, "\n" as two characters too: that is what consoles make of a pasted key.
-    """
-    fields = _fields(text)
-    client_id = fields.get("client_id") or default_client_id
-    if not isinstance(client_id, str) or not client_id:
-        raise SigningKeyUnusable(
-            "The app's consumer key is set nowhere.",
-            hint="Put it into the secret as 'client_id', or set SALESFORCE_CLIENT_ID (template parameter SalesforceClientId).",
-        )
+def parse_secret(content: str | bytes, *, version_id: str, default_client_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
+    """Make a SigningKey of a secret's content, string or binary; SigningKeyUnusable. `pem` says what is accepted."""
+    fields = pem.read_secret_fields(content)
     if fields.get("kms_key_arn"):
-        return _kms_key(fields, client_id, version_id, kms)
-    private_key = pem.private_key(fields.get("private_key"))
-    certificate_ends = _end_of_pair(fields["certificate"], private_key) if fields.get("certificate") else None
+        return _kms_key(fields, _client_id(pem.read_client_id(fields.get("client_id")), default_client_id), version_id, kms)
+    material = pem.read_key_material(content)
+    client_id = _client_id(material.client_id, default_client_id)
+    _report_forms(version_id, material.forms)
+    private_key = material.private_key
     encoded = private_key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -174,42 +167,41 @@ def parse_secret(text: str, *, version_id: str, default_client_id: str, kms: Cal
         RsaSigner(private_key, version_id),
         private_key.public_key(),
         sealing_key=derive.derive(encoded),
-        certificate_ends=certificate_ends,
+        certificate_ends=material.certificate.not_valid_after_utc.timestamp() if material.certificate else None,
     )
+
+
+def _client_id(found: str, default: str) -> str:
+    client_id = found or pem.read_client_id(default)
+    if not client_id:
+        raise SigningKeyUnusable(
+            "The app's consumer key is set nowhere.",
+            hint="Put it into the secret as 'client_id', or set SALESFORCE_CLIENT_ID (template parameter SalesforceClientId).",
+        )
+    return client_id
+
+
+@functools.lru_cache(maxsize=64)
+def _report_forms(version_id: str, forms: tuple[str, ...]) -> None:
+    """Log once for each version in which odd form its key was accepted: which, never what."""
+    if forms:
+        observability.logger.info("signing key accepted in an unusual form", version_id=version_id, forms=list(forms))
 
 
 def _kms_key(fields: dict[str, Any], client_id: str, version_id: str, kms: Callable[[], KMSClient]) -> SigningKey:
     """Make a SigningKey of a key in KMS: its public half is in the certificate."""
-    public_key, certificate_ends = pem.read_certificate(fields.get("certificate"))
+    certificate = pem.read_certificate(fields.get("certificate", ""))
+    public_key = certificate.public_key()
+    assert isinstance(public_key, RSAPublicKey)
+    certificate_ends = certificate.not_valid_after_utc.timestamp()
     try:
         sealing_key = base64.b64decode(fields.get("sealing_key", ""), validate=True)
     except (ValueError, TypeError):
         sealing_key = b""
     arn = fields["kms_key_arn"]
-    if not isinstance(arn, str) or len(sealing_key) != SEALING_KEY_BYTES or public_key.key_size < MIN_KEY_BITS:
+    if not isinstance(arn, str) or len(sealing_key) != SEALING_KEY_BYTES:
         raise SigningKeyUnusable(
             "The secret names a KMS key, but lacks its certificate or sealing key.",
             hint="Create the key with RotateKeyFunction.",
         )
     return SigningKey(client_id, version_id, KmsSigner(kms(), arn), public_key, sealing_key, certificate_ends)
-
-
-def _fields(text: str) -> dict[str, Any]:
-    if text.lstrip().startswith("-----BEGIN"):
-        return {"private_key": text}
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        # Without the cause: JSONDecodeError carries the whole secret.
-        raise SigningKeyUnusable("The secret is neither JSON nor a PEM.", hint=STORE_HINT) from None
-    if not isinstance(fields, dict):
-        raise SigningKeyUnusable("The secret is JSON, but not an object.", hint=STORE_HINT)
-    return fields
-
-
-def _end_of_pair(certificate: object, private_key: RSAPrivateKey) -> float:
-    """Return when the certificate ends (epoch seconds); SigningKeyUnusable if it belongs to another key."""
-    public_key, ends = pem.read_certificate(certificate)
-    if public_key != private_key.public_key():
-        raise SigningKeyUnusable("'certificate' does not belong to 'private_key'.", hint=STORE_HINT)
-    return ends

@@ -24,7 +24,7 @@ MAX_PEM = 16 * 1024
 
 
 class KeyAction(enum.Enum):
-    """What can be done with the key."""
+    """What an operator, or the hourly schedule, can have done with the key."""
 
     CREATE = "create"
     IMPORT = "import"
@@ -46,15 +46,15 @@ FIELDS = {
 class KeyRequest:
     """An operator's request, or the hourly schedule's.
 
-    `bits` and `days`: of a key to be made, and of its certificate. `fields`: of a key to import. `at`: scheduled
-    time, on the hour (epoch seconds).
+    `bits` and `days`: of a key to create, and of its certificate. `imported`: the fields of a key to import, as text that is
+    not parsed yet. `at`: scheduled time, on the hour (epoch seconds).
     """
 
     action: KeyAction
     seconds_left: float
     bits: int = DEFAULT_KEY_BITS
     days: int = DEFAULT_CERTIFICATE_DAYS
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    imported: Mapping[str, str] = field(default_factory=dict, repr=False)
     at: float = 0.0
 
 
@@ -107,7 +107,7 @@ def from_rotation(payload: object, context: LambdaContext) -> KeyRequest | Rotat
     if action is KeyAction.CHECK:
         return KeyRequest(action, seconds_left, at=_scheduled_time(fields.get("at")))
     if action is KeyAction.IMPORT:
-        return KeyRequest(action, seconds_left, fields=_imported_key(fields))
+        return KeyRequest(action, seconds_left, imported=_imported_key(fields))
     bits, days = fields.get("bits", DEFAULT_KEY_BITS), fields.get("days", DEFAULT_CERTIFICATE_DAYS)
     if bits not in KEY_BITS:
         raise InvalidRequest(f"The field 'bits' is not one of {', '.join(map(str, KEY_BITS))}.")
@@ -135,12 +135,12 @@ def _scheduled_time(value: object) -> float:
 
 
 def _imported_key(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return the key to import: private key and certificate (whether they are a pair is checked where it is stored)."""
+    """Return the fields of a key to import as text; they are parsed where they are stored."""
     key_fields = {name: value for name, value in fields.items() if name != "action"}
     if not all(isinstance(value, str) and 0 < len(value) <= MAX_PEM for value in key_fields.values()):
-        raise InvalidRequest("A field is not text, or far too long.")
-    if not {"private_key", "certificate"} <= key_fields.keys():
-        raise InvalidRequest("A key is imported with 'private_key' and 'certificate', both PEM.")
+        raise InvalidRequest(f"A field is not text, is empty, or has more than {MAX_PEM} characters.")
+    if "private_key" not in key_fields:
+        raise InvalidRequest("A key is imported with the fields 'private_key' and 'certificate'.")
     return key_fields
 
 

@@ -25,17 +25,17 @@ class LeaderLock:
         self._clock = clock
 
     @contextlib.contextmanager
-    def acquire(self, identity: TokenIdentity, *, throttled: bool) -> Iterator[bool]:
+    def acquire(self, identity: TokenIdentity, deadline: Deadline, *, throttled: bool) -> Iterator[bool]:
         """Try to be the environment that logs in, while the block lasts; yield whether it is.
 
         Where SSM throttles reads, somebody has logged in or is about to: the lock counts as lost.
         """
-        lease = None if throttled else self._shared.acquire_lease(identity)
+        lease = None if throttled else self._shared.acquire_lease(identity, deadline)
         try:
             yield lease is not None
         finally:
             if lease:
-                self._shared.release_lease(lease)
+                self._shared.release_lease(lease, deadline)
 
     def wait_for_leader(
         self, identity: TokenIdentity, sealing_key: bytes, done: Callable[[SharedState], bool], deadline: Deadline
@@ -49,5 +49,5 @@ class LeaderLock:
         while wait.seconds_left > 0 and not done(state):
             self._clock.sleep(min(random.uniform(pause / 2, pause), wait.seconds_left))  # noqa: S311  jitter
             pause = min(pause * 2, MAX_POLL_SECONDS)
-            state = self._shared.read(identity, sealing_key)
+            state = self._shared.read(identity, sealing_key, deadline)
         return state

@@ -126,7 +126,7 @@ class Login:
             # A defect: without this, every request would meet Salesforce again.
             self._record_failure(state, key, shared, InternalError("The broker failed during a login."), deadline)
             raise
-        self._shared.write(state.identity, SharedState(token, budget=state.budget), accepted.sealing_key)
+        self._shared.write(state.identity, SharedState(token, budget=state.budget), accepted.sealing_key, deadline)
         if state.breaker.record_success():
             self._events.logins_resumed(state.identity.subject, deadline)
         return accepted, token
@@ -173,6 +173,8 @@ class Login:
                 error.code, error.description, error.hint, failure.since, failure.attempts, failure.at, failure.until
             )
             token = None if isinstance(error, UserRefused) else shared.token
-            self._shared.write(state.identity, replace(shared, token=token, failure=told, budget=state.budget), key.sealing_key)
+            self._shared.write(
+                state.identity, replace(shared, token=token, failure=told, budget=state.budget), key.sealing_key, deadline
+            )
         if first:
             self._events.logins_paused(state.identity.subject, error, seconds, deadline)

@@ -120,7 +120,7 @@ class TokenSource:
             if 0 <= now - state.looked_at < RECOVERY_SECONDS:
                 raise
             state.looked_at = now
-            shared = self._shared.read(state.identity, key.sealing_key)
+            shared = self._shared.read(state.identity, key.sealing_key, want.deadline)
             if not (shared.token and self._is_usable(shared.token, want) and self._adopt(state, key, shared.token)):
                 raise
             return self._issued(state, shared.token, Source.SHARED, want)
@@ -128,10 +128,10 @@ class TokenSource:
 
     def _obtain(self, state: SubjectState, key: SigningKey, want: Want) -> IssuedToken:
         """Take what another environment has shared, else log in, else wait for the environment that does."""
-        shared = self._shared.read(state.identity, key.sealing_key)
+        shared = self._shared.read(state.identity, key.sealing_key, want.deadline)
         if issued := self._without_login(state, key, shared, want):
             return issued
-        with self._leader_lock.acquire(state.identity, throttled=shared.throttled) as leader:
+        with self._leader_lock.acquire(state.identity, want.deadline, throttled=shared.throttled) as leader:
             if not leader and not self._is_blocked_too_long(state):
                 if held := self._usable_in_memory(state, want):
                     return self._issued(state, held, Source.MEMORY, want)

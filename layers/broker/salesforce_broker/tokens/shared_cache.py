@@ -1,21 +1,21 @@
 """The shared cache: what execution environments share, in SSM Parameter Store. Optional, and never fatal.
 
-Two parameters for each identity: the sealed state (last token, last failure, login budget) and, for seconds, a lease (its creator
-logs in for all). A principal with SSM write access can delay a login by 35 s: it can forge no state, a replayed one counts
-for MAX_DELAY_SECONDS from when it was true, and a lease is respected for as long. Every failure of SSM counts as a miss.
+Two parameters for each identity: the sealed state (last token, last failure, login budget) and, for seconds, a lease: its
+creator logs in for all. A principal with SSM write access can delay a login by 35 s. It can forge no state; a replayed one
+counts for MAX_DELAY_SECONDS from when it was true; and leases are respected for as long. Every failure of SSM counts as a miss.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from salesforce_broker import observability
-from salesforce_broker.aws import AWS_ERRORS, THROTTLING_CODES, error_code
-from salesforce_broker.clock import Clock
+from salesforce_broker.aws import AWS_ERRORS, THROTTLING_CODES, call_before, error_code
+from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.config import MAX_PARAMETER_BYTES, Tier
 from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.salesforce.hosts import instance_origin
@@ -34,6 +34,9 @@ LEASE_SECONDS = 10
 
 WRITE_PAUSES = (0.3, 0.5, 0.7)
 """Maximum seconds between tries of a throttled write, for which many may be polling. Reads have none: a miss is cheap."""
+
+MAX_CALL_SECONDS = 2.0
+"""Of one call of SSM, name and connection included: a cache must not use up the time in which Salesforce could answer."""
 
 ACCOUNT_KEY = "alias/aws/ssm"
 """The account's own KMS key for SSM, used where the stack has none."""
@@ -69,20 +72,20 @@ class SharedState:
 class NoSharedCache:
     """Stands in where a stack has no shared cache: every environment is alone, so each acquires every lease."""
 
-    def read(self, identity: TokenIdentity, sealing_key: bytes) -> SharedState:
+    def read(self, identity: TokenIdentity, sealing_key: bytes, deadline: Deadline) -> SharedState:
         """Return that nothing is shared."""
-        del identity, sealing_key
+        del identity, sealing_key, deadline
         return SharedState()
 
-    def write(self, identity: TokenIdentity, state: SharedState, sealing_key: bytes) -> None:
+    def write(self, identity: TokenIdentity, state: SharedState, sealing_key: bytes, deadline: Deadline) -> None:
         """Share nothing."""
 
-    def acquire_lease(self, identity: TokenIdentity) -> str | None:
+    def acquire_lease(self, identity: TokenIdentity, deadline: Deadline) -> str | None:
         """Return a lease: there is nobody to compete with."""
-        del identity
+        del identity, deadline
         return ""
 
-    def release_lease(self, name: str) -> None:
+    def release_lease(self, name: str, deadline: Deadline) -> None:
         """Release nothing."""
 
 
@@ -97,12 +100,12 @@ class SharedCache:
         self._tier = tier
         self._clock = clock
 
-    def read(self, identity: TokenIdentity, sealing_key: bytes) -> SharedState:
+    def read(self, identity: TokenIdentity, sealing_key: bytes, deadline: Deadline) -> SharedState:
         """Read the state in one call; a value that does not verify is a miss, a token of a host not allowed is left out."""
         name = self._name(identity)
         try:
             # GetParameters, not GetParameter: an absent parameter is an ordinary answer, not an exception.
-            answer = self._client.get_parameters(Names=[name], WithDecryption=True)
+            answer = self._call(deadline, self._client.get_parameters, Names=[name], WithDecryption=True)
         except AWS_ERRORS as error:
             _report_degraded("shared cache cannot be read", error)
             return SharedState(throttled=error_code(error) in THROTTLING_CODES, read_error=error_code(error))
@@ -115,15 +118,15 @@ class SharedCache:
             return SharedState()
         return state
 
-    def write(self, identity: TokenIdentity, state: SharedState, sealing_key: bytes) -> None:
+    def write(self, identity: TokenIdentity, state: SharedState, sealing_key: bytes, deadline: Deadline) -> None:
         """Share a state with the other environments; without its token if that is too large for a parameter."""
         sealed = seal(_encode(state), identity.encode(), sealing_key)
         if len(sealed) > MAX_PARAMETER_BYTES[self._tier]:
             _report_degraded("token is too large for the shared cache")
             sealed = seal(_encode(replace(state, token=None)), identity.encode(), sealing_key)
-        self._write(self._name(identity), sealed)
+        self._write(self._name(identity), sealed, deadline)
 
-    def acquire_lease(self, identity: TokenIdentity) -> str | None:
+    def acquire_lease(self, identity: TokenIdentity, deadline: Deadline) -> str | None:
         """Try to become the one that logs in during this LEASE_SECONDS; return the lease's name, None if another has it.
 
         Creating a parameter succeeds for exactly one. The name contains the time, so a lease that nobody released expires.
@@ -132,21 +135,23 @@ class SharedCache:
         """
         name = f"{self._name(identity)}.lease.{int(self._clock.wall() // LEASE_SECONDS)}"
         try:
-            self._client.put_parameter(Name=name, Value="taken", Type="String", Tier="Standard")
+            self._call(deadline, self._client.put_parameter, Name=name, Value="taken", Type="String", Tier="Standard")
         except AWS_ERRORS as error:
             if error_code(error) in {"ParameterAlreadyExists"} | THROTTLING_CODES:
                 return None
             _report_degraded("lease cannot be taken", error)
         return name
 
-    def release_lease(self, name: str) -> None:
+    def release_lease(self, name: str, deadline: Deadline) -> None:
         """Delete a lease that was acquired."""
-        self._delete(name)
+        self._delete(name, deadline)
 
-    def _write(self, name: str, sealed: str) -> None:
+    def _write(self, name: str, sealed: str, deadline: Deadline) -> None:
         for max_pause in (*WRITE_PAUSES, None):
             try:
-                self._client.put_parameter(
+                self._call(
+                    deadline,
+                    self._client.put_parameter,
                     Name=name,
                     Value=sealed,
                     Type="SecureString",
@@ -158,16 +163,19 @@ class SharedCache:
                 if max_pause is None or error_code(error) not in THROTTLING_CODES:
                     _report_degraded("shared cache cannot be written", error)
                     return
-                self._clock.sleep(random.uniform(max_pause / 2, max_pause))  # noqa: S311  jitter
+                self._clock.sleep(min(random.uniform(max_pause / 2, max_pause), deadline.seconds_left))  # noqa: S311  jitter
             else:
                 return
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str, deadline: Deadline) -> None:
         try:
-            self._client.delete_parameter(Name=name)
+            self._call(deadline, self._client.delete_parameter, Name=name)
         except AWS_ERRORS as error:
             if error_code(error) != "ParameterNotFound":
                 _report_degraded("shared cache cannot be cleaned", error)
+
+    def _call(self, deadline: Deadline, method: Callable[..., Any], **arguments: Any) -> Any:
+        return call_before(deadline.within(MAX_CALL_SECONDS), method, **arguments)
 
     def _name(self, identity: TokenIdentity) -> str:
         """Name the parameter by a hash: a username is personal data, and holds characters that SSM does not allow."""

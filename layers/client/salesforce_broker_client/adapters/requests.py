@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import functools
 from typing import Any
+from urllib.parse import urljoin
 
 from salesforce_broker_client.adapters._extras import needs_extra
+from salesforce_broker_client.origin import differs
 from salesforce_broker_client.token import Token
-from salesforce_broker_client.token_expiry import SUSPECT, origin_differs, token_is_over
+from salesforce_broker_client.token_expiry import SUSPECT, token_has_ended
 from salesforce_broker_client.token_source import TokenSource
 
 with needs_extra("requests", "requests"):
     import requests
 
 BULK_1_HEADER = "X-SFDC-Session"
-"""In which Bulk API 1.0 takes the token; simple-salesforce's `bulk` puts there the one that it began with."""
+"""Bulk API 1.0 takes the token in this header; simple-salesforce's `bulk` puts there the token that it began with."""
+
+TOKEN_HEADERS = ("Authorization", BULK_1_HEADER)
 
 
 class SalesforceAuth(requests.auth.AuthBase):
-    """`requests.get(url, auth=SalesforceAuth(broker))`, for URLs below the token's instance URL; others are refused.
+    """`requests.get(url, auth=SalesforceAuth(broker))`, for URLs below the token's instance URL; others are a ValueError.
 
-    Where Salesforce says that the token is over, it is reported, and the request is sent once more with another one; not a body
-    that cannot be rewound.
+    Where Salesforce says that the token has ended, it is reported, and the request is sent once more with another one; not a
+    body that cannot be rewound. A redirect to another origin is followed without the token.
     """
 
     def __init__(self, broker: TokenSource, sub: str | None = None) -> None:
@@ -29,29 +33,40 @@ class SalesforceAuth(requests.auth.AuthBase):
         self._sub = sub
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign a request with the token that there is."""
+        """Sign a request with the current token."""
         token = self._broker.token(self._sub)
-        if origin_differs(str(request.url), token.instance_url):
+        if differs(str(request.url), token.instance_url):
             raise ValueError(f"The token is for {token.instance_url} only.")
         _sign(request, token)
-        start = _position(request.body)
-        request.register_hook("response", functools.partial(self._once_more, token, start))  # type: ignore[no-untyped-call]
+        handle = functools.partial(self._handle, token, _position(request.body))
+        request.register_hook("response", handle)  # type: ignore[no-untyped-call]
         return request
 
-    def _once_more(self, token: Token, start: int | None, response: requests.Response, **arguments: Any) -> requests.Response:
-        if response.status_code not in SUSPECT or not token_is_over(response.status_code, response.content):
+    def _handle(self, token: Token, start: int | None, response: requests.Response, **arguments: Any) -> requests.Response:
+        """Take the response of a request or of a redirect that was followed; return it, or that of a second attempt."""
+        sent = response.request
+        answer = self._resend(token, start, response, **arguments)
+        if answer.is_redirect and differs(urljoin(str(answer.url), answer.headers["Location"]), token.instance_url):
+            # requests makes the next request of the one that it has sent, and drops Authorization only.
+            for name in TOKEN_HEADERS:
+                sent.headers.pop(name, None)
+        return answer
+
+    def _resend(self, token: Token, start: int | None, response: requests.Response, **arguments: Any) -> requests.Response:
+        """Send a request once more, with another token, if its own had ended."""
+        if response.status_code not in SUSPECT or not token_has_ended(response.status_code, response.content):
             return response
         request = response.request.copy()
-        if origin_differs(str(request.url), token.instance_url):
-            # A redirect has led elsewhere: what is said there is not Salesforce's.
+        if differs(str(request.url), token.instance_url):
+            # A redirect has led elsewhere: this is not Salesforce's answer.
             return response
         if request.body is not None and not isinstance(request.body, bytes | str):
             if start is None:
                 return response
             request.body.seek(start)
         following = self._broker.token(self._sub, rejected=token)
-        if following.fingerprint == token.fingerprint:
-            # Salesforce calls it alive: the same request would be refused again.
+        if following.fingerprint == token.fingerprint or differs(str(request.url), following.instance_url):
+            # Salesforce calls the token valid, so that the same request would be refused again; or it belongs to another host.
             return response
         response.close()
         _sign(request, following)

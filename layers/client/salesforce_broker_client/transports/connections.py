@@ -12,8 +12,8 @@ from salesforce_broker_client.errors import BrokerUnreachable
 Answer = TypeVar("Answer")
 
 IDLE_SECONDS = 30.0
-"""After which a kept connection is not used again. What lies between may have dropped it, and a frozen Lambda has not heard of
-it: the call would wait for its whole deadline. Tokens are asked for every few minutes, so that little is lost by it."""
+"""How long a kept connection may be idle and still be used. A load balancer may have dropped it while a Lambda was frozen, and
+a call over it would wait until its deadline. Tokens are requested every few minutes, so a new connection costs little."""
 
 
 class ConnectionLost(Exception):
@@ -21,7 +21,7 @@ class ConnectionLost(Exception):
 
 
 class Connections:
-    """Those of one way to the broker; safe to share between threads."""
+    """The connections of one transport; safe to share between threads."""
 
     def __init__(self, clock: Clock, close: Callable[[], None]) -> None:
         """`close` ends the idle ones."""

@@ -2,112 +2,102 @@
 
 from __future__ import annotations
 
+import io
 import json
-import math
 import re
-import threading
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from salesforce_broker_client import errors
+from salesforce_broker_client import errors, fork
 from salesforce_broker_client.clock import Clock
-from salesforce_broker_client.transports.connections import ConnectionLost, Connections
+from salesforce_broker_client.json_values import json_object
+from salesforce_broker_client.transports import deadline
+from salesforce_broker_client.transports.aws_session import AwsSession
 
-CONNECT_SECONDS = 2.0
-"""At most, of a call's time."""
-
-MIN_SECONDS, ROUNDING_SECONDS = 0.2, 0.01
-
-MAX_CLIENTS = 4
-"""Kept, those used last: a Lambda that gives what its context leaves has another deadline each time, and would keep many."""
-
-THROTTLED = {"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException", "ConcurrentInvocationLimitExceeded"}
-BUSY = {
-    "ServiceException",
-    "ResourceConflictException",  # the function is being deployed
-    "ResourceNotReadyException",
-    "InternalFailure",
-    "ServiceUnavailable",
-}
-HINTS = {
-    "ResourceNotFoundException": "There is no such function in this region: check its name (stack output TokenFunctionArn).",
-    "ExpiredTokenException": "The caller's AWS credentials are over.",
-    "UnrecognizedClientException": "The caller's AWS credentials are none of this partition's.",
-    "InvalidSignatureException": "The caller's AWS credentials, or its clock, are wrong.",
-}
-PERMISSION = "The caller needs lambda:InvokeFunction on the broker's function (stack output TokenFunctionArn)."
+if TYPE_CHECKING:
+    from salesforce_broker_client.transports.http import HttpClient
 
 
 class LambdaTransport:
     """Calls a function by its name, ARN or alias, with the caller's own AWS credentials."""
 
     def __init__(self, function_name: str, *, session: Any = None, region: str | None = None, clock: Clock) -> None:
-        """`session`: a boto3.Session, else boto3's default one. `region`: else the one in an ARN, else the session's."""
+        """`session`: of boto3 or botocore. `region`: else the one in an ARN, else the session's. ValueError."""
+        if "://" in function_name or ".execute-api." in function_name:
+            raise ValueError("That is a URL: pass the API as url (SALESFORCE_BROKER_URL), and a function by its name or ARN.")
+        if function_name.startswith("arn:") and _service_of(function_name) not in {"", "lambda"}:
+            raise ValueError("That is the ARN of something else than a Lambda function (stack output TokenFunctionArn).")
         self._function_name = function_name
-        self._session = session
         self._region = region or _region_of(function_name)
+        self._session = AwsSession(session)
         self._clock = clock
-        self._clients: dict[float, Any] = {}
-        # boto3's sessions make clients for one thread at a time.
-        self._making = threading.Lock()
-        self._connections = Connections(clock, self._close)
+        self._client: Any = None
+        self._http: HttpClient | None = None
+        fork.register(self)
+
+    def reset_after_fork(self) -> None:
+        """Leave the client and the connections to the parent."""
+        self._client = None
+        self._http = None
 
     def call(self, action: str, fields: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Ask for "token" or "identity"; return the answer's JSON object; BrokerError."""
-        ends = self._clock.monotonic() + seconds
-        import botocore.exceptions  # noqa: PLC0415  a Lambda that never needs a token need not wait for it; its time counts
+        """Send an action ("token" or "identity") with its fields; return the answer's JSON object in time; BrokerError."""
+        return deadline.run_within(seconds, lambda: self._invoke(json.dumps({"action": action, **fields}).encode()))
 
-        payload = json.dumps({"action": action, **fields}).encode()
+    def _invoke(self, payload: bytes) -> dict[str, Any]:
+        import botocore.exceptions  # noqa: PLC0415  its imports belong to the first call
+
+        from salesforce_broker_client.transports import aws_refusals  # noqa: PLC0415  likewise
+
+        deadline.current().step = "getting AWS credentials"
+        client = self._client = self._client or self._make_client()
         try:
-            answer, content = self._connections.ask(lambda left: self._send(payload, left), ends - self._clock.monotonic())
+            answer = client.invoke(FunctionName=self._function_name, Payload=payload)
+            content = answer["Payload"].read()
         except botocore.exceptions.ClientError as error:
-            raise _refused(error.response.get("Error", {}).get("Code", "")) from error
+            raise _refused(error) from error
         except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError) as error:
-            raise errors.BrokerUnreachable("Lambda did not answer in time.") from error
+            # Not of the call itself, whose errors HttpClient names: of a provider of credentials.
+            raise errors.BrokerUnreachable(f"AWS did not answer: {type(error).__name__}.") from error
         except botocore.exceptions.BotoCoreError as error:
-            raise errors.cannot_be_made(type(error).__name__) from error
-        body = _object(content)
-        if "FunctionError" not in answer:
-            return body
-        # The broker raises: its own error is JSON in errorMessage. Anything else is the runtime's: a time-out, a crash.
-        own = _object(str(body.get("errorMessage", "")).encode())
-        if "error" in own:
-            raise errors.of_answer(own)
-        kind = str(body.get("errorType", ""))[:60]
-        raise errors.BrokerFailed(
-            "The broker's function ended without an answer.", hint=f"See its log for {kind or 'the reason'}."
-        )
+            raise aws_refusals.cannot_be_made(type(error).__name__) from error
+        return _understood(content, failed="FunctionError" in answer)
 
-    def _send(self, payload: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
-        from botocore.exceptions import ConnectionClosedError  # noqa: PLC0415  likewise
+    def _make_client(self) -> Any:
+        """Return a client that signs and parses, and sends by HttpClient: botocore knows no deadline of a whole call."""
+        from botocore.config import Config  # noqa: PLC0415  likewise
 
-        try:
-            answer = self._client(seconds).invoke(FunctionName=self._function_name, Payload=payload)
-            return answer, answer["Payload"].read()
-        except ConnectionClosedError as error:
-            raise ConnectionLost from error
+        from salesforce_broker_client.transports.http import HttpClient  # noqa: PLC0415  likewise
 
-    def _client(self, seconds: float) -> Any:
-        """Return a client whose calls end in time: botocore knows no time-out of one call."""
-        import boto3  # noqa: PLC0415  likewise
-        from botocore.config import Config  # noqa: PLC0415
+        self._http = HttpClient(self._session, self._clock)
+        client = self._session.client("lambda", self._region, Config(retries={"total_max_attempts": 1}))
+        client.meta.events.register("before-send.lambda.Invoke", self._send)
+        return client
 
-        # Half seconds, so that not every deadline makes a client; what has passed since the call began is forgiven.
-        seconds = max(math.floor((seconds + ROUNDING_SECONDS) * 2) / 2, MIN_SECONDS)
-        with self._making:
-            client = self._clients.pop(seconds, None)
-            if client is None:
-                connect = min(CONNECT_SECONDS, seconds / 2)
-                config = Config(connect_timeout=connect, read_timeout=seconds - connect, retries={"total_max_attempts": 1})
-                client = (self._session or boto3).client("lambda", region_name=self._region, config=config)
-            self._clients[seconds] = client
-            while len(self._clients) > MAX_CLIENTS:
-                del self._clients[next(iter(self._clients))]
-            return client
+    def _send(self, request: Any, **_: Any) -> Any:
+        """Send what botocore has signed; return the answer as its own HTTP session would."""
+        from botocore.awsrequest import AWSResponse  # noqa: PLC0415  likewise
+        from botocore.compat import HTTPHeaders  # noqa: PLC0415  likewise
 
-    def _close(self) -> None:
-        with self._making:
-            for client in self._clients.values():
-                client.close()
+        assert self._http is not None
+        headers = {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
+        response = self._http.send(request.method, request.url, headers, request.body)
+        arrived = HTTPHeaders()
+        for name, value in response.headers.items():
+            arrived[name] = value
+        return AWSResponse(request.url, response.status, arrived, _Body(response.content))
+
+
+class _Body(io.BytesIO):
+    """A body that was read, in the form that botocore reads."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        """Return what is left of it."""
+        yield self.read()
+
+
+def _service_of(arn: str) -> str:
+    return [*arn.split(":"), "", ""][2]
 
 
 def _region_of(function_name: str) -> str | None:
@@ -116,19 +106,26 @@ def _region_of(function_name: str) -> str | None:
     return found[1] if found else None
 
 
-def _refused(code: str) -> errors.BrokerError:
-    if code in THROTTLED:
-        return errors.BrokerThrottled(
-            "Lambda has too many invocations.", hint="Raise the function's concurrency.", retry_after=1
-        )
-    if code in BUSY:
-        return errors.BrokerUnreachable(f"Lambda failed: {code}.")
-    return errors.CallDenied(f"Lambda refused the call: {code}.", hint=HINTS.get(code, PERMISSION))
+def _refused(error: Any) -> errors.BrokerError:
+    """Return the exception for a ClientError: Lambda's, or of a provider of the caller's credentials."""
+    from salesforce_broker_client.transports import aws_refusals, lambda_errors  # noqa: PLC0415  likewise
+
+    about = error.response.get("Error", {})
+    code = str(about.get("Code", ""))
+    if error.operation_name != "Invoke":
+        return aws_refusals.credentials_refused(error.operation_name, code)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    reason = str(error.response.get("Reason", ""))
+    return lambda_errors.classify(code, message=str(about.get("Message", "")), reason=reason, status=status)
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
+def _understood(content: bytes, *, failed: bool) -> dict[str, Any]:
+    body = json_object(content) or {}
+    if not failed:
+        return body
+    # The broker raises: its own error is JSON in errorMessage. Anything else is the runtime's: a time-out, a crash.
+    own = json_object(str(body.get("errorMessage", ""))) or {}
+    if "error" in own:
+        raise errors.of_answer(own)
+    kind = str(body.get("errorType", ""))[:60]
+    raise errors.BrokerFailed("The broker's function ended without an answer.", hint=f"See its log for {kind or 'the reason'}.")

@@ -18,22 +18,26 @@ FINE = (200, b"{}")
 
 
 class Script(BaseAdapter):
-    """Answers requests in order; keeps what was sent."""
+    """Answers requests in order; keeps what was sent. A redirect's body is the URL that it leads to."""
 
     def __init__(self, *answers: tuple[int, bytes]) -> None:
         super().__init__()
         self._answers = iter(answers)
         self.sent: list[tuple[str, bytes]] = []
         self.headers: list[dict[str, str]] = []
+        self.urls: list[str] = []
 
     def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
         """Answer one."""
         body: Any = request.body
         content = body.read() if hasattr(body, "read") else body or b""
-        self.sent.append((str(request.headers["Authorization"]), content))
+        self.urls.append(str(request.url))
+        self.sent.append((str(request.headers.get("Authorization", "")), content))
         self.headers.append(dict(request.headers))
         response: Any = requests.Response()
         response.status_code, content = next(self._answers)
+        if 300 <= response.status_code < 400:
+            response.headers["Location"] = content.decode()
         response.raw, response.request, response.url, response.connection = io.BytesIO(content), request, request.url, self
         found: requests.Response = response
         return found

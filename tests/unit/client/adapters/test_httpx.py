@@ -7,7 +7,7 @@ import pytest
 
 from salesforce_broker_client import SalesforceHttpxAuth
 from tests.unit.client.adapters.conftest import FINE, OVER, URL, A, B
-from tests.unit.client.conftest import Start
+from tests.unit.client.conftest import Start, answer
 
 
 class HttpxScript:
@@ -42,3 +42,21 @@ def test_httpx_does_likewise(start: Start, answers: list[tuple[int, bytes]], sta
     with httpx.Client(transport=httpx.MockTransport(script), auth=auth, follow_redirects=True) as http:
         assert status == http.get(URL).status_code
     assert (sent, asked) == (script.sent, caller.asked)
+
+
+def test_a_token_for_a_new_instance_does_not_go_to_the_old_host(start: Start) -> None:
+    """The org has moved: the 401 is handed on."""
+    moved = answer("00D!second", outcome="rotated", instance_url="https://moved.my.salesforce.com")
+    caller, script = start(A, moved), HttpxScript(OVER, FINE)
+    with httpx.Client(transport=httpx.MockTransport(script), auth=SalesforceHttpxAuth(caller.broker)) as http:
+        assert 401 == http.get(URL).status_code
+    assert (["Bearer 00D!first"], 2) == (script.sent, caller.asked)
+
+
+def test_the_old_bulk_apis_header_is_refused(start: Start) -> None:
+    """httpx would hand it on to another host."""
+    caller, script = start(A), HttpxScript(FINE)
+    http = httpx.Client(transport=httpx.MockTransport(script), auth=SalesforceHttpxAuth(caller.broker))
+    with http, pytest.raises(ValueError, match="X-SFDC-Session"):
+        http.post(URL, headers={"X-SFDC-Session": "00D!first"})
+    assert [] == script.sent

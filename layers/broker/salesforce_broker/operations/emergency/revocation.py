@@ -37,17 +37,19 @@ class Revocation:
         self._shared = shared
         self._flow = flow
         self._salesforce = salesforce
+        self._sealing_keys: list[SigningKey] = []
         self._found: dict[str, dict[str, AccessToken]] = {}
         self.revoked: dict[str, tuple[str, ...]] = {}
         self.refused: dict[str, str] = {}
 
-    def decrypt_shared_tokens(self) -> None:
+    def decrypt_shared_tokens(self, deadline: Deadline) -> None:
         """Read the shared tokens, which are about to be deleted; raise a BrokerError if that was not possible."""
-        keys = self._versions()
+        # Read once: a stop begins a new generation, and what was shared before is sealed under the one before.
+        self._sealing_keys = self._sealing_keys or self._versions()
         for subject in self.subjects:
-            for key in keys:
+            for key in self._sealing_keys:
                 identity = TokenIdentity(self._settings.login_url, self._settings.audience, key.client_id, subject)
-                shared = self._shared.read(identity, key.sealing_key)
+                shared = self._shared.read(identity, key.sealing_key, deadline)
                 if shared.read_error:
                     raise EmergencyIncomplete(f"The shared tokens cannot be read: {shared.read_error}.")
                 if shared.token:

@@ -14,6 +14,7 @@ from salesforce_broker import observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.operations.config import EmergencySettings
 from salesforce_broker.operations.emergency.best_effort import BestEffort
+from salesforce_broker.operations.emergency.generation import CacheGeneration
 from salesforce_broker.operations.emergency.lambda_functions import LambdaFunctions
 from salesforce_broker.operations.emergency.revocation import Revocation
 from salesforce_broker.operations.model import Emergency
@@ -41,11 +42,12 @@ MAX_NAMES = 10
 class EmergencyStop:
     """Runs an operator's action; the same action again completes what failed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  its collaborators, by their names
         self,
         settings: EmergencySettings,
         *,
         functions: LambdaFunctions,
+        generation: CacheGeneration,
         parameters: SSMClient,
         revocation: Callable[[], Revocation],
         clock: Clock,
@@ -53,6 +55,7 @@ class EmergencyStop:
         """`revocation` is called for each stop that is to revoke."""
         self._settings = settings
         self._functions = functions
+        self._generation = generation
         self._parameters = parameters
         self._revocation = revocation
         self._clock = clock
@@ -79,6 +82,9 @@ class EmergencyStop:
         quiet = self._clock.deadline(MAX_REQUEST_SECONDS)
         revocation = steps.run("prepare the revocation", self._revocation) if revoke else None
         deleted = self._discard_shared_tokens(steps, revocation)
+        # A copy of what was deleted is of no use after the stop: it cannot be decrypted any more.
+        now = self._clock.wall()
+        steps.run("begin a new generation of the shared cache", lambda: self._generation.renew(now))
         versions = self._renew_memory(steps)
         self._clock.sleep(min(quiet.seconds_left, steps.deadline.seconds_left))
         if quiet.seconds_left:
@@ -90,7 +96,7 @@ class EmergencyStop:
     def _discard_shared_tokens(self, steps: BestEffort, revocation: Revocation | None) -> int:
         """Delete what is shared, and revoke; return how many parameters were deleted."""
         if revocation:
-            steps.run("decrypt the shared tokens", revocation.decrypt_shared_tokens)
+            steps.run("decrypt the shared tokens", functools.partial(revocation.decrypt_shared_tokens, steps.deadline))
         deleted = steps.run("delete the shared tokens", self._delete_shared) or 0
         if revocation:
             until = self._clock.deadline(min(ALL_SUBJECTS_SECONDS, steps.deadline.seconds_left))

@@ -1,7 +1,5 @@
 """The app in Salesforce, as files of its Metadata API: a project to set up an org with, and a package with a certificate. Pure.
 
-Owns types, names and fields. Does not send anything (see `certificate_upload`; tools/salesforce_project.py writes a project).
-
 Source: Metadata API Developer Guide, ExternalClientApplication, ExtlClntAppGlobalOauthSettings (its `certificate`: "When
 provided, it enables the JWT Bearer flow"), ExtlClntAppOauthSettings, ExtlClntAppOauthConfigurablePolicies, ConnectedApp. The
 endings of the names are those that Salesforce gives the parts of an app made in Setup.

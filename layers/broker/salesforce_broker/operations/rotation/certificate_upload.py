@@ -1,6 +1,4 @@
-"""A certificate -> the app in Salesforce, by a deployment of the Metadata API and a connection of an administrator's.
-
-Owns the deployment and how long it is waited for. Does not decide which certificate is on which app (see `rotation`).
+"""Uploads a certificate to an app in Salesforce: a deployment by the Metadata API, through an administrator's connection.
 
 Source: Metadata API Developer Guide, "Deploy Metadata with REST" (deployRequest).
 """
@@ -24,7 +22,7 @@ from salesforce_broker.salesforce.transport import Reply, Transport
 PATH = f"/services/data/v{app_metadata.API_VERSION}/metadata/deployRequest"
 
 PAUSE_SECONDS = 2.0
-"""Between two looks whether a deployment is done; one of a certificate takes some seconds."""
+"""Between two requests for a deployment's state; one of a certificate takes some seconds."""
 
 _OPTIONS = {"deployOptions": {"rollbackOnError": True, "singlePackage": True, "checkOnly": False, "ignoreWarnings": False}}
 
@@ -35,7 +33,7 @@ _HINT = (
 
 
 class CertificateUpload:
-    """Puts certificates onto apps."""
+    """Uploads certificates to apps."""
 
     def __init__(
         self, *, admin: Callable[[Deadline], AccessToken], transport: Transport, app: Callable[[str], App], clock: Clock

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from salesforce_broker.keys.signer import Signer
+from salesforce_broker.keys.signer import RsaSigner, Signer
 
 COMMON_NAME = "salesforce-token-broker"
 
@@ -26,14 +26,26 @@ def generate_key(bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
+def generate_secret_fields(version_id: str, *, bits: int, days: int, now: float) -> dict[str, str]:
+    """Generate a key that lies in the secret; return the fields of the secret's version `version_id`."""
+    key = generate_key(bits)
+    certificate = self_signed_certificate(RsaSigner(key, version_id), key.public_key(), days=days, now=now)
+    return {"private_key": encode_key(key), "certificate": encode_certificate(certificate)}
+
+
 def encode_key(key: rsa.RSAPrivateKey) -> str:
     """Encode a private key as PEM (PKCS #8), unencrypted: for the secret alone."""
     plain = serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
 
 
-def self_signed_certificate(signer: Signer, public_key: rsa.RSAPublicKey, *, days: int, now: float) -> str:
-    """Return a certificate (PEM, under 4 KB) valid from `now` (epoch seconds); Salesforce reads neither its name nor its end.
+def encode_certificate(certificate: x509.Certificate) -> str:
+    """Encode one certificate as PEM (under 4 KB)."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def self_signed_certificate(signer: Signer, public_key: rsa.RSAPublicKey, *, days: int, now: float) -> x509.Certificate:
+    """Return a certificate valid from `now` (epoch seconds); Salesforce reads neither its name nor its end.
 
     The builder of `cryptography` signs only with a private key in memory. So a key of no other use signs a draft, and its
     signature is replaced by the signer's (RFC 5280 section 4.1).
@@ -52,13 +64,7 @@ def self_signed_certificate(signer: Signer, public_key: rsa.RSAPublicKey, *, day
     )
     signed_part = draft.tbs_certificate_bytes
     signature = _der(0x03, b"\x00" + signer.sign(signed_part))
-    certificate = x509.load_der_x509_certificate(_der(0x30, signed_part + _SHA256_WITH_RSA + signature))
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def certificate_end(certificate_pem: str) -> float:
-    """Return when a certificate ends (epoch seconds)."""
-    return x509.load_pem_x509_certificate(certificate_pem.encode()).not_valid_after_utc.timestamp()
+    return x509.load_der_x509_certificate(_der(0x30, signed_part + _SHA256_WITH_RSA + signature))
 
 
 @functools.cache

@@ -1,43 +1,59 @@
-"""The secret's versions and their labels, for who changes the key: as values, by Secrets Manager's rules.
+"""The secret's versions, parsed, and the staging labels that say which one is in use.
 
-Owns the calls that write the secret. Does not decide which key comes next (see `rotation`), nor read it to sign tokens (see
-`signing_key`).
+A rotation works with what is parsed here. The text of a version is never stored again, published or sent.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
+from cryptography import x509
 
-from salesforce_broker.errors import SigningKeyUnavailable
+from salesforce_broker.aws import AWS_ERRORS, error_code
+from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
+from salesforce_broker.keys import pem
+from salesforce_broker.keys.generation import STOP_LABEL, STOP_LABEL_SECONDS, stop_label
+from salesforce_broker.keys.source import SigningKey, parse_secret
 
 if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+STAGES = frozenset({CURRENT, PENDING, PREVIOUS})
+
+FIELDS = frozenset({"client_id", "private_key", "certificate", "kms_key_arn", "sealing_key"})
+"""Of a version. Host and users are settings, the same for all versions."""
+
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
+"""Other names of unknown fields are not repeated: whoever mixed up a file may have made its content a name."""
+
+CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,255}")
+"""A consumer key: letters, digits and dots; a hyphen in local ones."""
+
+_NOT_NAMED = "unknown"
+"""Stands for the consumer key where neither the version nor a setting has one: a key may be made before its app."""
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """A version that has a value. `fields`: those of its JSON; of a bare PEM the private key alone."""
+class KeyVersion:
+    """A version of the secret whose key can sign.
+
+    `own_client_id`: the consumer key in the version itself, else empty. `client_id`: that, or the one of the settings.
+    `unknown_fields`: names of fields that no key has.
+    """
 
     version_id: str
-    text: str = field(repr=False)
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """Return the fields; none of what is neither JSON nor a PEM."""
-        if self.text.lstrip().startswith("-----BEGIN"):
-            return {"private_key": self.text}
-        try:
-            found = json.loads(self.text)
-        except (ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+    key: SigningKey = field(repr=False)
+    own_client_id: str
+    client_id: str
+    certificate: x509.Certificate | None = field(repr=False)
+    unknown_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +67,62 @@ class Labels:
         """Return the version with a label; empty if there is none."""
         return next((version for version, labels in self.by_version.items() if label in labels), "")
 
+    @property
+    def in_use(self) -> frozenset[str]:
+        """Return the versions that token functions may read: those with one of Secrets Manager's own labels."""
+        return frozenset(version for version, labels in self.by_version.items() if STAGES.intersection(labels))
+
 
 class SecretVersions:
     """One secret's versions."""
 
-    def __init__(self, client: SecretsManagerClient, secret_arn: str) -> None:
+    def __init__(self, client: SecretsManagerClient, secret_arn: str, *, client_id: str, kms: Callable[[], KMSClient]) -> None:
+        """`client_id` is used for versions that have none; `kms` is called for a key in KMS."""
         self._client = client
         self.secret_arn = secret_arn
+        self._client_id = client_id
+        self._kms = kms
 
     def labels(self) -> Labels:
-        """Look which labels there are."""
-        try:
-            found = self._client.describe_secret(SecretId=self.secret_arn)
-        except (BotoCoreError, ClientError) as error:
-            raise _unavailable(error) from error
+        """Read which labels there are."""
+        found = self._call("describe_secret")
         return Labels(found.get("RotationEnabled", False), found.get("VersionIdsToStages", {}))
 
-    def read(self, label: str) -> Version | None:
-        """Read the version with a label; None if there is none, or if it has no value yet."""
+    def read(self, label: str) -> KeyVersion | None:
+        """Read the version with a label; None if there is none or it has no value yet; SigningKeyUnusable."""
         try:
             answer = self._client.get_secret_value(SecretId=self.secret_arn, VersionStage=label)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+        except AWS_ERRORS as error:
+            if error_code(error) == "ResourceNotFoundException":
                 return None
             raise _unavailable(error) from error
-        except BotoCoreError as error:
-            raise _unavailable(error) from error
         text = answer.get("SecretString", "")
-        return Version(answer["VersionId"], text) if text else None
+        return self.parse(answer["VersionId"], text) if text else None
+
+    def read_usable(self, label: str) -> KeyVersion | None:
+        """Read the version with a label; None also for one that cannot sign."""
+        try:
+            return self.read(label)
+        except SigningKeyUnusable:
+            return None
+
+    def parse(self, version_id: str, text: str) -> KeyVersion:
+        """Parse a version's value; SigningKeyUnusable."""
+        default = self._client_id or _NOT_NAMED
+        key = parse_secret(text, version_id=version_id, default_client_id=default, kms=self._kms)
+        fields = pem.read_secret_fields(text)
+        certificate: x509.Certificate | None
+        if fields.get("kms_key_arn"):
+            own, certificate = fields.get("client_id") or "", pem.read_certificate(fields["certificate"])
+        else:
+            material = pem.read_key_material(text)
+            own, certificate = material.client_id, material.certificate
+        if own and not (isinstance(own, str) and CLIENT_ID.fullmatch(own)):
+            raise SigningKeyUnusable(
+                "'client_id' is not a consumer key.", hint="Copy it from the app's settings in Salesforce."
+            )
+        unknown = tuple(sorted(name if _FIELD_NAME.fullmatch(name) else "(not shown)" for name in fields.keys() - FIELDS))
+        return KeyVersion(version_id, key, own, own or self._client_id, certificate, unknown)
 
     def put(self, version_id: str, fields: Mapping[str, str], label: str) -> None:
         """Store a version; Secrets Manager refuses another value for an id that has one."""
@@ -86,20 +130,36 @@ class SecretVersions:
 
     def make_current(self, version_id: str, before: str) -> None:
         """Move AWSCURRENT; Secrets Manager labels the version `before` AWSPREVIOUS by itself."""
-        self._call("update_secret_version_stage", VersionStage=CURRENT, MoveToVersionId=version_id, RemoveFromVersionId=before)
-
-    def end_pending(self, version_id: str) -> None:
-        """Take AWSPENDING off a version: nothing waits any more."""
-        self._call("update_secret_version_stage", VersionStage=PENDING, RemoveFromVersionId=version_id)
-
-    def _call(self, operation: str, **arguments: object) -> None:
+        moved = {"MoveToVersionId": version_id, "RemoveFromVersionId": before}
         try:
-            getattr(self._client, operation)(SecretId=self.secret_arn, **arguments)
-        except (BotoCoreError, ClientError) as error:
+            self._call("update_secret_version_stage", VersionStage=CURRENT, **moved)
+        except SigningKeyUnavailable:
+            # The answer may have been lost, and a second attempt refused because the label was moved already.
+            if self.labels().version(CURRENT) != version_id:
+                raise
+
+    def remove_label(self, label: str, version_id: str) -> None:
+        """Take a label off a version."""
+        self._call("update_secret_version_stage", VersionStage=label, RemoveFromVersionId=version_id)
+
+    def remove_unused_stop_labels(self, labels: Labels, now: float) -> None:
+        """Take labels of emergency stops off versions that nobody uses: Secrets Manager keeps a labelled version for ever."""
+        kept = stop_label(now - STOP_LABEL_SECONDS, "")
+        for version_id in labels.by_version.keys() - labels.in_use:
+            for label in labels.by_version[version_id]:
+                if label.startswith(STOP_LABEL) and label < kept:
+                    self.remove_label(label, version_id)
+
+    def _call(self, operation: str, **arguments: object) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(SecretId=self.secret_arn, **arguments)
+        except AWS_ERRORS as error:
             raise _unavailable(error) from error
+        return answer
 
 
 def _unavailable(error: Exception) -> SigningKeyUnavailable:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
     hint = "Check the function's role, the secret's own policy and its KMS key."
-    return SigningKeyUnavailable(f"Secrets Manager refused: {code}.", hint=hint, retryable=isinstance(error, BotoCoreError))
+    return SigningKeyUnavailable(
+        f"Secrets Manager refused: {error_code(error)}.", hint=hint, retryable=isinstance(error, BotoCoreError)
+    )

@@ -1,65 +1,25 @@
-"""The client's two ways to the broker over real sockets: what is sent, and connections that die without a word."""
+"""The client's two transports to the broker over real sockets: what is sent, and connections that die without a word."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
-from typing import Any, cast
+from typing import Any
 
 import boto3
 import httpx
 import pytest
 
-from local_stack.loopback import Loopback
 from salesforce_broker_client import Broker, SalesforceHttpxAuth
+from tests.support.broker_endpoint import CREDENTIALS, BrokerEndpoint, Handle, caller
 from tests.support.clocks import ManualClock
-from tests.support.signatures import Arrived, holds
-from tests.unit.client.conftest import answer
-
-CREDENTIALS: dict[str, Any] = {
-    "aws_access_key_id": "AKID",
-    "aws_secret_access_key": "secret-for-tests",
-    "region_name": "eu-west-3",
-}
-TOKEN = json.dumps(answer() | {"user_id": "005", "username": "a@b.c"}).encode()
-
-
-class Endpoint(Loopback):
-    """Answers everything with a token. `arrived`: the requests; `fails`: what is done to a connection's second one."""
-
-    def __init__(self, fails: Callable[[BaseHTTPRequestHandler], None] | None = None) -> None:
-        self.arrived: list[Arrived] = []
-        arrived = self.arrived
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            served = 0
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                arrived.append(Arrived(self.command, self.path, headers, body))
-                self.served += 1
-                if self.served > 1 and fails is not None:
-                    fails(self)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(TOKEN)))
-                self.end_headers()
-                self.wfile.write(TOKEN)
-
-            do_GET = do_POST  # noqa: N815  http.server's name
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        super().__init__(Handler)
+from tests.support.signatures import holds
+from tests.unit.client.conftest import USERNAME
 
 
 def reset(handler: BaseHTTPRequestHandler) -> None:
@@ -67,6 +27,17 @@ def reset(handler: BaseHTTPRequestHandler) -> None:
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
     handler.close_connection = True
+
+
+def after_the_first(fails: Callable[[BaseHTTPRequestHandler], object]) -> Handle:
+    """Have a connection's second request fail."""
+
+    def handle(handler: Any) -> bool:
+        if handler.served > 1:
+            fails(handler)
+        return bool(handler.served > 1)
+
+    return handle
 
 
 @pytest.fixture
@@ -81,66 +52,68 @@ def over() -> Iterator[threading.Event]:
 def test_every_request_over_https_has_a_signature_that_holds(session_token: str | None) -> None:
     """For its method, path, query, body and headers; with session credentials too. Checked without botocore."""
     session = boto3.Session(**CREDENTIALS, aws_session_token=session_token)
-    with Endpoint() as endpoint:
+    with BrokerEndpoint() as endpoint:
         broker = Broker(url=f"{endpoint.url}/v1", session=session)
         broker.token("a+b@acme.example", min_ttl=60)
         broker.identity("a+b@acme.example")
         broker.identity()
-    assert ["/v1/token", "/v1/identity?sub=a%2Bb%40acme.example", "/v1/identity"] == [each.target for each in endpoint.arrived]
+    assert ["/v1/token", "/v1/identity", "/v1/identity"] == [each.target for each in endpoint.arrived]
     for request in endpoint.arrived:
         assert session_token == request.headers.get("x-amz-security-token")
         assert holds(request, "secret-for-tests", service="execute-api", region="eu-west-3")
         assert not holds(request, "another-secret", service="execute-api", region="eu-west-3")
 
 
+def test_every_invoke_has_a_signature_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the request as it arrives, though botocore has signed it and another client sends it."""
+    with BrokerEndpoint() as endpoint:
+        broker = caller("invoke", endpoint.url, monkeypatch)
+        broker.token("a+b@acme.example", min_ttl=60)
+        broker.identity("a+b@acme.example")
+    assert ["/2015-03-31/functions/TokenFunction/invocations"] * 2 == [each.target for each in endpoint.arrived]
+    for request in endpoint.arrived:
+        assert holds(request, "secret-for-tests", service="lambda", region="eu-west-3")
+        assert not holds(request, "another-secret", service="lambda", region="eu-west-3")
+
+
 def test_the_region_can_be_another_one() -> None:
     """Than the session's."""
-    with Endpoint() as endpoint:
+    with BrokerEndpoint() as endpoint:
         Broker(url=endpoint.url, session=boto3.Session(**CREDENTIALS), region="sa-east-1").token()
     assert holds(endpoint.arrived[0], "secret-for-tests", service="execute-api", region="sa-east-1")
 
 
-def caller(way: str, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, **given: Any) -> Broker:
-    """Return a client that goes that way to the endpoint."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", endpoint.url)
-    session = boto3.Session(**CREDENTIALS)
-    return (
-        Broker("TokenFunction", session=session, **given)
-        if way == "invoke"
-        else Broker(url=endpoint.url, session=session, **given)
-    )
-
-
-@pytest.mark.parametrize("way", ["invoke", "https"])
-def test_a_connection_that_is_reset_costs_nothing(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("transport", ["invoke", "https"])
+def test_a_connection_that_is_reset_costs_nothing(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request goes again, over a new one."""
-    with Endpoint(reset) as endpoint:
-        broker = caller(way, endpoint, monkeypatch)
-        assert broker.token("a@b.c").access_token == broker.token("d@e.f").access_token
+    with BrokerEndpoint(after_the_first(reset)) as endpoint:
+        broker = caller(transport, endpoint.url, monkeypatch)
+        assert "00D!a@b.c" == broker.token("a@b.c").access_token
+        assert "00D!d@e.f" == broker.token("d@e.f").access_token
     assert 3 == len(endpoint.arrived)
 
 
-@pytest.mark.parametrize("way", ["invoke", "https"])
+@pytest.mark.parametrize("transport", ["invoke", "https"])
 def test_a_connection_that_died_in_a_freeze_is_not_waited_for(
-    way: str, monkeypatch: pytest.MonkeyPatch, over: threading.Event
+    transport: str, monkeypatch: pytest.MonkeyPatch, over: threading.Event
 ) -> None:
     """Nobody answers on it any more: after an hour it is not used at all."""
     clock = ManualClock()
-    with Endpoint(lambda _: cast("None", over.wait(60))) as endpoint:
-        broker = caller(way, endpoint, monkeypatch, clock=clock.clock())
+    with BrokerEndpoint(after_the_first(lambda _: over.wait(60))) as endpoint:
+        broker = caller(transport, endpoint.url, monkeypatch, clock=clock.clock())
         broker.token()
         clock.wall += 3600
         assert broker.token()
     assert 2 == len(endpoint.arrived)
 
 
-@pytest.mark.parametrize("way", ["invoke", "https"])
-def test_no_library_logs_a_token(way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("transport", ["invoke", "https"])
+def test_no_library_logs_a_token(transport: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Though all of them say everything that they ever say; what they say is there to be searched."""
     for name in ("", "boto3", "botocore", "urllib3", "requests"):
         caplog.set_level(logging.DEBUG, logger=name)
-    with Endpoint() as endpoint:
-        broker = caller(way, endpoint, monkeypatch)
+    with BrokerEndpoint() as endpoint:
+        broker = caller(transport, endpoint.url, monkeypatch)
         token = broker.token()
         broker.identity()
     assert "botocore" in caplog.text
@@ -163,6 +136,6 @@ def test_httpx_believes_only_salesforce_async_too(monkeypatch: pytest.MonkeyPatc
         async with httpx.AsyncClient(transport=transport, auth=auth, follow_redirects=True) as http:
             return (await http.get("https://acme.my.salesforce.com/services/oauth2/userinfo")).status_code
 
-    with Endpoint() as endpoint:
-        assert 403 == asyncio.run(use(caller("invoke", endpoint, monkeypatch)))
-    assert (["Bearer 00D!first", ""], 1) == (sent, len(endpoint.arrived))
+    with BrokerEndpoint() as endpoint:
+        assert 403 == asyncio.run(use(caller("invoke", endpoint.url, monkeypatch)))
+    assert ([f"Bearer 00D!{USERNAME}", ""], 1) == (sent, len(endpoint.arrived))

@@ -1,4 +1,4 @@
-"""A process with several cold environments of the broker; `fleet` starts many of it.
+"""A process with several cold environments of the broker; `fleet` starts several.
 
 Says "ready" when the keys are there, waits for a line, asks with all of them at once, prints a line of JSON for each.
 """

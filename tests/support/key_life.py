@@ -1,21 +1,17 @@
-"""Changes of the key with callers reading all the time: one app and two, uploads by hand and by the Metadata API.
-
-    make bench-rotation
+"""A stack whose key is changed, and callers who read meanwhile: two apps and one, uploads by the Metadata API and by hand.
 
 A modelled clock: what takes ten minutes at Salesforce passes at once. AWS is moto in this process, Salesforce the local one,
-which verifies every signature; Secrets Manager's steps come as AWS documents them. Exits with an error if a read fails.
+which verifies every signature; Secrets Manager's steps come as AWS documents them.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import io
+import functools
 import itertools
 import json
 import math
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -38,7 +34,7 @@ from local_stack.salesforce import (
     key_material,
 )
 from local_stack.secret_rotation import SecretRotation
-from salesforce_broker import bootstrap, config, events, observability
+from salesforce_broker import bootstrap, config, events
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import BrokerError
 from salesforce_broker.events import EventPublisher
@@ -48,9 +44,13 @@ from salesforce_broker.operations import request as operations_request
 from salesforce_broker.operations import response as operations_response
 from salesforce_broker.tokens.model import IssuedToken
 from salesforce_broker.tokens.service import TokenService
-from tests.support import builders
+from tests.support import builders, token_functions
 from tests.support.events import Context
 
+WAYS = ((2, True), (2, False), (1, False))
+"""(apps, uploads by the Metadata API): to one app a person uploads."""
+
+TOKEN_FUNCTION = "broker-TokenFunction"
 OTHER_CONSUMER_KEY = "3MVG9.another-app-of-the-same-broker"
 CERTIFICATE_PARAMETER = "/broker/certificate"
 PREFIX = "/broker/tokens"
@@ -73,7 +73,7 @@ A_PERSON_TAKES = 120
 
 
 class KeyLife:
-    """A stack's account and Salesforce, for a key that is changed: with one app or two, uploads from here or by a person."""
+    """A stack's account and Salesforce, for a key that is changed: with one app, or with two and uploads by the function."""
 
     def __init__(
         self, *, apps: int = 1, uploads: bool = False, key_store: str = "secret", pair: KeyMaterial | None = None
@@ -92,6 +92,7 @@ class KeyLife:
             "STACK_NAME": "broker",
             "SIGNER_ROLE_ARNS": "arn:aws:iam::123456789012:role/broker-token",
             "SALESFORCE_APP_NAME": "Broker",
+            "TOKEN_FUNCTIONS": TOKEN_FUNCTION,
         }
         if apps > 1:
             self.variables |= {"SALESFORCE_OTHER_CLIENT_ID": OTHER_CONSUMER_KEY, "SALESFORCE_OTHER_APP_NAME": "Other_Broker"}
@@ -101,6 +102,8 @@ class KeyLife:
         with contextlib.ExitStack() as starting:
             starting.enter_context(mock.patch.dict(os.environ, CREDENTIALS))
             starting.enter_context(mock_aws())
+            # A cold environment is one without memory: clients remember nothing, and take 20 ms of CPU each to make.
+            starting.enter_context(mock.patch.object(boto3, "client", functools.cache(boto3.client)))
             starting.enter_context(mock.patch.object(EventPublisher, "publish", self._hear()))
             bootstrap.kms_client.cache_clear()  # a client of an account that is gone
             bootstrap._event_bridge_client.cache_clear()  # noqa: SLF001  likewise
@@ -110,6 +113,7 @@ class KeyLife:
             world.apps.append(App(consumer_key=OTHER_CONSUMER_KEY, org=world.apps[0].org, name="Other_Broker"))
             self.salesforce = starting.enter_context(LocalSalesforce(world))
             self.secrets = boto3.client("secretsmanager")
+            token_functions.create(TOKEN_FUNCTION)
             self.secret_arn = self._secret("signing-key", DEFAULT_CONSUMER_KEY, self._pair)
             self.variables |= {"SIGNING_KEY_SECRET_ARN": self.secret_arn, "SALESFORCE_LOGIN_URL": self.salesforce.url}
             if self._uploads:
@@ -237,31 +241,3 @@ def rotate_under_reads(*, apps: int, uploads: bool, propagation: int, reads: int
         assert life.secrets_manager.labels["AWSCURRENT"] == version_id
         assert life.secrets_manager.is_over
         return life
-
-
-def main() -> None:
-    """Print a line for each way of changing the key; fail if one of them costs a read."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--reads", type=int, default=100_000)
-    reads = parser.parse_args().reads
-    failed = 0
-    print("strategy  upload    propagation  reads    memory   shared  Salesforce  refused logins  failed")
-    for apps, uploads, minutes in itertools.product((2, 1), (True, False), (0, 2, 10)):
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            mock.patch.object(observability.logger.registered_handler, "stream", io.StringIO()),
-        ):
-            life = rotate_under_reads(apps=apps, uploads=uploads, propagation=60 * minutes, reads=reads)
-        refused = sum(entry.error == "invalid_grant" for entry in life.salesforce.journal)
-        way = f"{'two apps' if apps > 1 else 'one app':9} {'metadata' if uploads else 'by hand':9}"
-        sources = " ".join(f"{life.reads[source]:>8,}" for source in ("memory", "shared", "salesforce"))
-        print(
-            f"{way} {minutes:>6} min  {sum(life.reads.values()):>9,} {sources} {refused:>12} {len(life.failures):>12}",
-            flush=True,
-        )
-        failed += len(life.failures)
-    sys.exit(1 if failed else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -65,10 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: ThrottledAws
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
         time.sleep(CALL_SECONDS)
-        status, answer = self._answer(operation, asked)
+        status, answer = self._answer(operation, request)
         content = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -76,23 +76,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _answer(self, operation: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _answer(self, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         server = self.server
         if operation == "GetSecretValue":
-            return HTTPStatus.OK, {"ARN": asked["SecretId"], "VersionId": "v1" * 16, "SecretString": server.secret}
+            return HTTPStatus.OK, {"ARN": request["SecretId"], "VersionId": "v1" * 16, "SecretString": server.secret}
         bucket = server.reads if operation == "GetParameters" else server.writes
         if not bucket.take():
             return HTTPStatus.BAD_REQUEST, {"__type": "ThrottlingException", "message": "Rate exceeded"}
         with server.lock:
             if operation == "GetParameters":
-                found = [{"Name": name, "Value": server.values[name]} for name in asked["Names"] if name in server.values]
+                found = [{"Name": name, "Value": server.values[name]} for name in request["Names"] if name in server.values]
                 return HTTPStatus.OK, {"Parameters": found, "InvalidParameters": []}
             if operation == "PutParameter":
-                if asked["Name"] in server.values and not asked.get("Overwrite"):
+                if request["Name"] in server.values and not request.get("Overwrite"):
                     return HTTPStatus.BAD_REQUEST, {"__type": "ParameterAlreadyExists", "message": "exists"}
-                server.values[asked["Name"]] = asked["Value"]
+                server.values[request["Name"]] = request["Value"]
                 return HTTPStatus.OK, {"Version": 1}
-            server.values.pop(asked["Name"], None)
+            server.values.pop(request["Name"], None)
             return HTTPStatus.OK, {}
 
     def log_message(self, *_: object) -> None:
