@@ -1,4 +1,4 @@
-"""One AWS account in this process (moto) with a local Salesforce beside it, and the four functions, opened as cold starts do.
+"""A stack in the AWS of this process (moto) with a local Salesforce beside it, and the four functions, opened as cold starts do.
 
 Time that a function sleeps passes at once. What is set up here is varied by the seed: key in the secret or in KMS, one app or
 two, uploads from here or by a person, opaque tokens or JWTs, with the shared cache or without.
@@ -11,8 +11,10 @@ import importlib.util
 import json
 import os
 import random
+import secrets
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +25,8 @@ import boto3
 from botocore import xform_name
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from moto import mock_aws
 
-from leak_scan import allowed
+from leak_scan import allowed, shapes
 from leak_scan.capture import Capture
 from local_stack.salesforce import (
     DEFAULT_ADMIN_USERNAME,
@@ -41,7 +42,7 @@ from local_stack.secret_rotation import SecretRotation
 from salesforce_broker import bootstrap
 from salesforce_broker.clock import Clock
 from salesforce_broker.operations import bootstrap as operations_bootstrap
-from salesforce_broker.operations.rotation import workflow
+from salesforce_broker.operations.rotation import steps
 from tests.support.events import Context
 from tests.support.fakes import FakeLambda
 
@@ -70,20 +71,24 @@ class Account:
         self.pairs = pairs
         self.pair = rng.choice(pairs)
         self.lambda_ = FakeLambda(*TOKEN_FUNCTIONS)
-        self.uploads = rng.random() < 0.4  # noqa: PLR2004  a share
         self.max_seconds = 900.0
         self._skipped = 0.0
         self.functions: dict[str, Any] = {}
         self._ends = contextlib.ExitStack()
-        two_apps, self._kms, jwt_format = (rng.random() < share for share in (0.4, 0.15, 0.25))
+        shares = (0.5, 0.6, 0.15, 0.25, 0.8, 0.8, 0.5)
+        two_apps, uploads, kms, jwt_format, shared, imports, gateway = (rng.random() < share for share in shares)
+        self._uploads = two_apps and uploads
+        self._behind_gateway = gateway
+        self.gateway_token = ""
         self._token_format = "jwt" if jwt_format else "opaque"  # noqa: S105  a format
         self._settings = {
             "SALESFORCE_USERNAME": DEFAULT_USERNAME,
             "SALESFORCE_CLIENT_ID": DEFAULT_CONSUMER_KEY,
-            "TOKEN_CACHE_PREFIX": PREFIX if rng.random() < 0.8 else "",  # noqa: PLR2004  a share
+            "TOKEN_CACHE_PREFIX": PREFIX if shared else "",
+            "ALLOW_IMPORT": str(imports).lower(),
             "CERTIFICATE_PARAMETER": CERTIFICATE_PARAMETER,
             "EVENT_BUS_NAME": "default",
-            "KEY_STORE": "kms" if self._kms else "secret",
+            "KEY_STORE": "kms" if kms else "secret",
             "STACK_NAME": "broker",
             "SIGNER_ROLE_ARNS": "arn:aws:iam::123456789012:role/broker-token",
             "SALESFORCE_APP_NAME": "Broker",
@@ -100,7 +105,6 @@ class Account:
             starting.enter_context(mock.patch.dict(os.environ, {**CREDENTIALS, **DEBUG, **places}))
             starting.enter_context(mock.patch.object(tempfile, "tempdir", str(folder)))
             starting.enter_context(contextlib.chdir(folder))
-            starting.enter_context(mock_aws())
             world = World.default(self.pair.certificate)
             world.apps[0].name = "Broker"
             world.apps[0].token_format = self._token_format  # type: ignore[assignment]  one of the two
@@ -111,12 +115,17 @@ class Account:
             for module in (bootstrap, operations_bootstrap):
                 starting.enter_context(mock.patch.object(module, "Clock", lambda: clock))
             # Keys of the default size take a second each.
-            starting.enter_context(mock.patch.object(workflow, "DEFAULT_KEY_BITS", 2048))
+            starting.enter_context(mock.patch.object(steps, "DEFAULT_KEY_BITS", 2048))
             self.secrets, self.parameters = boto3.client("secretsmanager"), boto3.client("ssm")
             self.secret_arn = self._secret("signing-key", DEFAULT_CONSUMER_KEY)
             self._settings |= {"SIGNING_KEY_SECRET_ARN": self.secret_arn, "SALESFORCE_LOGIN_URL": self.salesforce.url}
             self._settings["ALLOWED_SUBJECTS"] = ",".join(user.username for user in world.users[1:])
-            if self.uploads:
+            if self._behind_gateway:
+                self.gateway_token = secrets.token_hex(16)
+                self.capture.index.add(shapes.of_gateway_token(self.gateway_token))
+                arn = self.secrets.create_secret(Name=f"gateway-{uuid.uuid4()}", SecretString=self.gateway_token)["ARN"]
+                self._settings["GATEWAY_TOKEN_SECRET_ARN"] = arn
+            if self._uploads:
                 self._settings["SALESFORCE_ADMIN_USERNAME"] = DEFAULT_ADMIN_USERNAME
                 self._settings["SALESFORCE_ADMIN_SECRET_ARN"] = self._secret("admin", DEFAULT_CONNECTED_APP_KEY)
             self.secrets_manager = SecretRotation(self.secret_arn)
@@ -133,7 +142,7 @@ class Account:
 
     def mend(self) -> None:
         """Bring back what faults have changed: settings, certificate, users, secret, AWS, Salesforce."""
-        for name in [name for name in os.environ if name.startswith(("SALESFORCE_", "TOKEN_", "SUBJECT_"))]:
+        for name in [name for name in os.environ if name.startswith(("SALESFORCE_", "TOKEN_", "SUBJECT_", "GATEWAY_"))]:
             del os.environ[name]
         os.environ.update(self._settings)
         self.capture.aws = self._no_fault
@@ -195,7 +204,7 @@ class Account:
 
     def _secret(self, name: str, client_id: str) -> str:
         text = json.dumps({"client_id": client_id, "private_key": self.pair.private_key})
-        return str(self.secrets.create_secret(Name=name, SecretString=text)["ARN"])
+        return str(self.secrets.create_secret(Name=f"{name}-{uuid.uuid4()}", SecretString=text)["ARN"])
 
     def _noting_log_in(self) -> Callable[..., Any]:
         log_in = self.salesforce.sessions.log_in
@@ -208,11 +217,12 @@ class Account:
         return noted
 
     def _add_parameters(self) -> None:
-        """Collect every parameter as it is stored, its history too."""
+        """Collect every parameter as it is stored, its history too, and delete it."""
         for page in self.parameters.get_paginator("get_parameters_by_path").paginate(Path="/", Recursive=True):
             for found in page["Parameters"]:
                 history = self.parameters.get_parameter_history(Name=found["Name"], WithDecryption=True)["Parameters"]
                 self.capture.add("parameter", json.dumps([found, history], default=repr))
+                self.parameters.delete_parameter(Name=found["Name"])
 
 
 def _forget_clients() -> None:

@@ -137,7 +137,7 @@ class Capture:
             stack.callback(observability.logger.setLevel, level)
             observability.logger.setLevel(logging.DEBUG)
             stack.enter_context(_root_at_debug(self._library_logs))
-            stack.enter_context(self._hooks())
+            stack.enter_context(self.hooks())
             yield
 
     def flush(self) -> None:
@@ -177,9 +177,11 @@ class Capture:
                 del self._streams[name]
 
     @contextlib.contextmanager
-    def _hooks(self) -> Iterator[None]:
+    def hooks(self) -> Iterator[None]:
+        """Copy what goes to AWS and to Salesforce while a request runs, and learn every secret that is made or verified."""
         call, send = BaseClient._make_api_call, http.client.HTTPConnection.send  # noqa: SLF001  the one place where all calls pass
-        encode, generate, sealing = jwt.api_jws.PyJWS.encode, rsa.generate_private_key, envelope.AESGCM
+        encode, decode = jwt.api_jws.PyJWS.encode, jwt.api_jws.PyJWS.decode_complete
+        generate, sealing = rsa.generate_private_key, envelope.AESGCM
 
         def noted_call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
             if not self.on:
@@ -198,10 +200,14 @@ class Capture:
                     self.add(sink, content)
             send(connection, data)
 
-        def noted_encode(algorithms: Any, *arguments: Any, **rest: Any) -> str:
-            token = encode(algorithms, *arguments, **rest)
+        def noted_encode(jws: Any, *arguments: Any, **rest: Any) -> str:
+            token = encode(jws, *arguments, **rest)
             self.index.add(shapes.of_assertion(token))
             return token
+
+        def noted_decode(jws: Any, token: Any, *arguments: Any, **rest: Any) -> Any:
+            self.index.add(shapes.of_assertion(token if isinstance(token, str) else token.decode()))
+            return decode(jws, token, *arguments, **rest)
 
         def noted_generate(*arguments: Any, **rest: Any) -> rsa.RSAPrivateKey:
             key = generate(*arguments, **rest)
@@ -216,6 +222,7 @@ class Capture:
             mock.patch.object(BaseClient, "_make_api_call", noted_call),
             mock.patch.object(http.client.HTTPConnection, "send", noted_send),
             mock.patch.object(jwt.api_jws.PyJWS, "encode", noted_encode),
+            mock.patch.object(jwt.api_jws.PyJWS, "decode_complete", noted_decode),
             mock.patch.object(rsa, "generate_private_key", noted_generate),
             mock.patch.object(envelope, "AESGCM", noted_sealing),
         ):

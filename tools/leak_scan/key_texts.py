@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import random
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, KeyMaterial
 
@@ -49,11 +49,14 @@ MANGLINGS: dict[str, Form] = {
 
 def private_key(rng: random.Random, pair: KeyMaterial) -> str:
     """Return a private key's text: PKCS #8 or #1, mangled or not."""
-    key = serialization.load_pem_private_key(pair.private_key.encode(), None)
-    assert isinstance(key, RSAPrivateKey)
-    form = rng.choice((serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL))
-    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-    return str(MANGLINGS[rng.choice(sorted(MANGLINGS))](pem))
+    return str(MANGLINGS[rng.choice(sorted(MANGLINGS))](rng.choice((pair.private_key, _pkcs1(pair.private_key)))))
+
+
+@functools.cache
+def _pkcs1(pem: str) -> str:
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 def certificate(rng: random.Random, pair: KeyMaterial) -> str:
@@ -104,6 +107,8 @@ def any_secret(rng: random.Random, pairs: list[KeyMaterial]) -> str:
             json.dumps([fields]),
             json.dumps({"SecretString": text}),
             json.dumps(fields | {"private_key": {"pem": fields["private_key"]}}),
+            json.dumps(fields | {fields["private_key"]: "x"}),
+            json.dumps(fields | {"note": fields["private_key"]}),
             json.dumps(fields | {"sealing_key": fields["private_key"], "kms_key_arn": fields["private_key"]}),
             "{}",
         )

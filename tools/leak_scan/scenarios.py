@@ -14,6 +14,7 @@ from leak_scan import key_texts
 from leak_scan.account import CERTIFICATE_PARAMETER, OTHER_CONSUMER_KEY, Account
 from leak_scan.faults import ALL
 from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
+from salesforce_broker.api.request import GATEWAY_TOKEN
 from tests.support.events import api_event
 
 FAULTY = 0.75
@@ -77,6 +78,8 @@ def token_api(account: Account, rng: random.Random) -> None:
     if encoded:
         body = base64.b64encode(str(body).encode(errors="replace")).decode()
     event = api_event(method=method, path=path, body=body, query=query, isBase64Encoded=encoded)
+    if account.gateway_token:
+        event["stageVariables"] = {GATEWAY_TOKEN: rng.choice([account.gateway_token] * 9 + ["x"])}
     account.call("token_api", event, seconds=_seconds(rng))
 
 

@@ -83,13 +83,18 @@ class Index:
 
     def _find_in(self, run: bytes) -> Iterator[tuple[Shape, int]]:
         grams = self._grams
+        end = 0
         for at in [at for at in range(len(run) - GRAM + 1) if run[at : at + GRAM] in grams]:
+            if at + GRAM <= end:
+                # Within what was found last: a further shape of it tells nothing more.
+                continue
             gram = run[at : at + GRAM]
             for number in (grams[gram], *self._others.get(gram, ())):
                 shape = self._shapes[number]
-                length = _common(run, at, shape.content, shape.content.index(gram))
-                if length >= MIN_FRAGMENT:
-                    yield shape, length
+                before, after = _common(run, at, shape.content, shape.content.index(gram))
+                if before + after >= MIN_FRAGMENT:
+                    end = max(end, at + after)
+                    yield shape, before + after
 
 
 def views(data: bytes) -> Iterator[bytes]:
@@ -110,12 +115,12 @@ def _character(escape: re.Match[bytes]) -> bytes:
     return b"\n" if white else bytes(itself)
 
 
-def _common(run: bytes, at: int, content: bytes, begin: int) -> int:
-    """Return how many bytes are equal around a place where both are."""
+def _common(run: bytes, at: int, content: bytes, begin: int) -> tuple[int, int]:
+    """Return how many bytes before and after two places are equal."""
     left = 0
     while left < min(at, begin) and run[at - left - 1] == content[begin - left - 1]:
         left += 1
     right = 0
     while right < min(len(run) - at, len(content) - begin) and run[at + right] == content[begin + right]:
         right += 1
-    return left + right
+    return left, right

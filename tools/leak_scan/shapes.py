@@ -61,6 +61,11 @@ def of_assertion(value: str) -> Iterator[Shape]:
     yield from _of_text("assertion", "signature", value.rpartition(".")[2])
 
 
+def of_gateway_token(value: str) -> Iterator[Shape]:
+    """Yield the shapes of what API Gateway proves itself with."""
+    yield from _of_text("gateway token", "token", value)
+
+
 def of_sealing_key(key: bytes) -> Iterator[Shape]:
     """Yield the shapes of the key under which tokens are shared."""
     yield from _of_bytes("sealing key", "key", key)
