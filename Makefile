@@ -104,13 +104,13 @@ format: venv ## Format the Python code, and mend what ruff can
 lint: venv ## Lint, formatting, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_stack tools/openapi.py tools/word_check.py tools/salesforce_project.py tools/benchmarks/*.py tests
+	$(BIN)/mypy layers/broker/salesforce_broker layers/client/salesforce_broker_client tools/local_salesforce tools/local_stack tools/openapi.py tools/word_check.py tools/salesforce_project.py tools/benchmarks/*.py tests
 	$(BIN)/mypy functions/token_api/handler.py
 	$(BIN)/mypy functions/token_invoke/handler.py
 	$(BIN)/mypy examples/orders/src/handler.py
 	$(BIN)/mypy functions/rotate_key/handler.py
 	$(BIN)/mypy functions/emergency_stop/handler.py
-	PYTHONPATH=layers/broker:layers/client $(BIN)/lint-imports
+	PYTHONPATH=layers/broker:layers/client:tools $(BIN)/lint-imports
 
 pr: lint unit ## What to run before a pull request: lint, unit
 

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from salesforce_broker import observability
-from tests.support.keys import KeyPool, load_once
+from tests.support.keys import KeyPool, load_der_once, load_once
 
 # Machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
-pytest_plugins = ["local_stack.salesforce.pytest_plugin"]
+pytest_plugins = ["local_salesforce.pytest_plugin"]
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,7 @@ def _reused_keys(_key_pool: KeyPool) -> Iterator[None]:
         patch.setattr(rsa, "generate_private_key", _key_pool.generate)
         for module in (serialization, jwt.algorithms):
             patch.setattr(module, "load_pem_private_key", load_once)
+        patch.setattr(serialization, "load_der_private_key", load_der_once)
         yield
 
 

@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-SEARCHED = ("layers", "functions", "tools", "tests", "docs", "examples", "README.md", "template.yaml", "samconfig.toml")
+SEARCHED = (
+    "layers",
+    "functions",
+    "tools",
+    "tests",
+    "docs",
+    "examples",
+    "README.md",
+    "CHANGELOG.md",
+    "template.yaml",
+    "samconfig.toml",
+)
 EXCLUDED = (
     "docs/decisions/",  # history keeps its words
     "tools/word_check.py",  # this list

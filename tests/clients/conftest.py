@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_CONNECTED_APP_KEY,
     DEFAULT_CONSUMER_KEY,
     DEFAULT_USERNAME,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local_stack.salesforce import DEFAULT_CONNECTED_APP_KEY, DEFAULT_CONSUMER_KEY, key_material
+from local_salesforce import DEFAULT_CONNECTED_APP_KEY, DEFAULT_CONSUMER_KEY, key_material
 
 if TYPE_CHECKING:
     from tests.clients.conftest import Bench

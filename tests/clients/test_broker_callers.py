@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from local_salesforce import DEFAULT_USERNAME
 from local_stack.build import ROOT
-from local_stack.salesforce import DEFAULT_USERNAME
 from local_stack.stack import LocalStack
 from tests.clients.conftest import INSTALLED, Bench
 from tests.integration.conftest import built, stack

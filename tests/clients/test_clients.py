@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from tests.clients.conftest import CLIENTS, SALESFORCE_CLI, Bench
 from tests.clients.setups import ODD_ANSWERS, SETUPS, UNREACHABLE
 from tests.clients.wording import ODD_WORDS, refusal_by, refusal_in

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 import salesforce_project
-from local_stack.salesforce import KeyMaterial
+from local_salesforce import KeyMaterial
 from salesforce_broker.operations.rotation import app_metadata
 from salesforce_broker.operations.rotation.app_metadata import App
 from tests.clients.conftest import Bench

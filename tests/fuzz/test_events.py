@@ -13,7 +13,7 @@ import pytest
 import yaml
 from hypothesis import strategies as st
 
-from local_stack.salesforce import DEFAULT_USERNAME
+from local_salesforce import DEFAULT_USERNAME
 from openapi import DOCUMENT
 from salesforce_broker.api import request
 from salesforce_broker.api.response import HTTP_STATUS

@@ -15,8 +15,8 @@ import pytest
 from moto import mock_aws
 from pytest_socket import enable_socket, socket_allow_hosts
 
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World
 from local_stack.build import Build, build
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World
 from local_stack.stack import LocalStack
 from salesforce_broker import bootstrap
 from tests.support import keys

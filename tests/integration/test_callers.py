@@ -22,10 +22,10 @@ import pytest
 import requests
 from aiosalesforce import Salesforce as AioSalesforce
 
+from local_salesforce import DEFAULT_USERNAME
+from local_salesforce.wire import Answer, Request
 from local_stack.build import ROOT
 from local_stack.lambda_api import LambdaApi
-from local_stack.salesforce import DEFAULT_USERNAME
-from local_stack.salesforce.wire import Answer, Request
 from local_stack.stack import OTHER_USERNAME, LocalStack
 from salesforce_broker_client import (
     Broker,

@@ -16,14 +16,15 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from local_stack import demo
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from local_stack.stack import TOKEN_CACHE_PREFIX, TOKEN_FUNCTIONS, LocalStack
 from salesforce_broker import config, observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.errors import BrokerError, EmergencyIncomplete, InvalidRequest
 from salesforce_broker.operations import bootstrap as operations_bootstrap
 from salesforce_broker.operations.config import EmergencySettings
+from salesforce_broker.operations.emergency.generation import CacheGeneration
 from salesforce_broker.operations.emergency.lambda_functions import LambdaFunctions
 from salesforce_broker.operations.emergency.workflow import MAX_REQUEST_SECONDS, EmergencyStop
 from salesforce_broker.operations.model import Emergency
@@ -112,6 +113,7 @@ class Operator:
         settings = EmergencySettings(
             **{
                 "functions": TOKEN_FUNCTIONS,
+                "signing_key_secret_arn": self.account.secret_arn,
                 "reserved_concurrency": None,
                 "provisioned_concurrency": 0,
                 "token_cache_prefix": PREFIX,
@@ -122,6 +124,7 @@ class Operator:
         stop = EmergencyStop(
             settings,
             functions=LambdaFunctions(cast("Any", self.lambda_), settings),
+            generation=CacheGeneration(boto3.client("secretsmanager"), settings.signing_key_secret_arn),
             parameters=boto3.client("ssm"),
             revocation=lambda: operations_bootstrap._revocation(config.load(), clock),  # noqa: SLF001  built as it is deployed
             clock=clock,
@@ -267,6 +270,69 @@ def test_the_second_sweep_is_when_nothing_can_be_under_way(operator: Operator) -
     finally:
         events.unregister("before-call.ssm.GetParametersByPath", note)
     assert MAX_REQUEST_SECONDS == swept[1] - swept[0]
+
+
+def test_what_was_shared_before_a_stop_is_void_after_it(operator: Operator) -> None:
+    """A copy of a parameter that is put back: before the stop it is served, after the stop it is not, whatever its version."""
+    account = operator.account
+    copies: dict[str, str] = {}
+
+    def copy() -> None:
+        for name in operator.shared:
+            copies[name] = account.parameters.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+
+    def put_back() -> dict[str, Any]:
+        for name, value in copies.items():
+            account.parameters.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        return account.invoke({})
+
+    def share_meanwhile() -> None:
+        token(account)
+        copy()
+
+    first = token(account)
+    copy()
+    assert ("shared", first) == (put_back()["source"], put_back()["access_token"])
+    # Cold, after the stop has begun: it may still share until nothing can be under way.
+    operator.meanwhile = share_meanwhile
+    operator.do("stop")
+    operator.do("resume")
+    assert "salesforce" == put_back()["source"]
+
+
+def test_a_second_stop_begins_another_generation(operator: Operator) -> None:
+    """One label for each version in use, the latest; the labels of Secrets Manager stay where they were."""
+    account = operator.account
+    account.put_secret(keys.secret("next", client_id=DEFAULT_CONSUMER_KEY))
+    before = stages(account)
+    operator.do("stop")
+    first = stages(account)
+    operator.do("stop")
+    second = stages(account)
+    assert 2 == len(before)
+    for version_id, found in before.items():
+        (one,), (other,) = ({*labels[version_id]} - found for labels in (first, second))
+        assert f"-{version_id}" == one[-37:] == other[-37:]
+        assert one < other
+        assert found <= first[version_id]
+        assert found <= second[version_id]
+
+
+def test_a_secret_that_cannot_be_labelled_is_told_and_nothing_else_waits(
+    operator: Operator, aws_fails: Callable[[str, str], None]
+) -> None:
+    """Everything else is done; the same action again does what is left."""
+    aws_fails("secrets-manager.UpdateSecretVersionStage", "AccessDeniedException")
+    left = operator.left_of("stop")
+    assert "Not done of 'stop': begin a new generation of the shared cache: AccessDeniedException." == left
+    assert {API: True, INVOKE: True} == operator.stopped
+    assert [] == operator.shared
+
+
+def stages(account: Account) -> dict[str, set[str]]:
+    """Return the labels of each version of the secret."""
+    found = account.secrets.describe_secret(SecretId=account.secret_arn)["VersionIdsToStages"]
+    return {version_id: set(labels) for version_id, labels in found.items()}
 
 
 @pytest.mark.parametrize("state", ["frozen", "inactive"])

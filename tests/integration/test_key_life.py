@@ -15,7 +15,7 @@ import pytest
 from botocore.hooks import HierarchicalEmitter
 from cryptography import x509
 
-from local_stack.salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial, key_material
+from local_salesforce import DEFAULT_ADMIN_USERNAME, DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial, key_material
 from salesforce_broker import bootstrap, events
 from salesforce_broker.aws import error_code
 from salesforce_broker.errors import (

@@ -17,7 +17,17 @@ from salesforce_broker.keys.refusals import IMPORT_HINT
 from salesforce_broker.keys.source import parse_secret
 from tests.support import key_texts
 from tests.support.fakes import no_kms
-from tests.support.key_texts import CONSUMER_KEY, ENCODINGS, LINE_ENDS, REFUSED, TEXTS, WRAPPINGS, KeyTools, Situation
+from tests.support.key_texts import (
+    COMBINATIONS,
+    CONSUMER_KEY,
+    ENCODINGS,
+    LINE_ENDS,
+    REFUSED,
+    TEXTS,
+    WRAPPINGS,
+    KeyTools,
+    Situation,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +40,7 @@ def made(situation: Situation, tools: KeyTools) -> str | bytes:
     """Make a situation's text."""
     if situation.needs_keytool and not key_texts.HAS_KEYTOOL:
         pytest.skip("keytool (Java) is not on this machine")
-    return situation.make(tools)
+    return tools.make(situation)
 
 
 def secrets_of(tools: KeyTools, content: str | bytes) -> list[str]:
@@ -52,8 +62,7 @@ def nothing_of(needles: list[str], *said: str) -> None:
 
 
 @pytest.mark.parametrize("situation", TEXTS, ids=lambda situation: situation.name)
-@pytest.mark.parametrize("wrapping", WRAPPINGS)
-@pytest.mark.parametrize("line_end", LINE_ENDS)
+@pytest.mark.parametrize(("line_end", "wrapping"), COMBINATIONS)
 def test_a_key_is_taken_in_any_form_with_any_line_ends_in_any_wrapping(
     situation: Situation, wrapping: str, line_end: str, tools: KeyTools
 ) -> None:
@@ -174,11 +183,10 @@ def test_each_command_of_the_cures_cures(tools: KeyTools) -> None:
 
 
 def test_the_page_about_key_text_says_what_the_reader_says() -> None:
-    """Each situation with its answer, in the order of the matrix."""
+    """Each situation with its answer, its cure and a test that there is, in the order of the matrix."""
     page = (Path(__file__).parents[2] / "docs" / "key-text.md").read_text()
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in page.splitlines() if line.startswith("| ")]
-    taken = [row[0] for row in rows if row[1:2] == ["taken"]]
-    refused = [(row[0], row[1]) for row in rows if len(row) == 4 and row[1].endswith(".")]
-    assert [each.name for each in TEXTS + ENCODINGS] == taken
-    assert [(each.name, each.answer) for each in REFUSED] == refused
-    assert not [row[0] for row in rows if len(row) == 4 and not (row[3].startswith("`test_"))]
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ") and line.endswith("` |")]
+    rows = [row for row in rows if row[-1].startswith("`test_")]
+    expected = [(each.name, "taken") for each in TEXTS + ENCODINGS] + [(each.name, each.answer, each.cure) for each in REFUSED]
+    assert expected == [tuple(row[:-1]) for row in rows]
+    assert {row[-1].strip("`") for row in rows} <= globals().keys()

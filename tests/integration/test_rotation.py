@@ -10,18 +10,26 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY
+from local_salesforce import DEFAULT_CONSUMER_KEY
 from salesforce_broker.errors import AssertionRefused, InvalidRequest, SigningKeyUnavailable
 from salesforce_broker.operations import bootstrap as operations_bootstrap
 from tests.integration.conftest import OTHER_USERNAME, Account
+from tests.support import token_functions
 from tests.support.events import Context
 
 CERTIFICATE_PARAMETER = "/broker/certificate"
+TOKEN_FUNCTION = "broker-TokenFunction"
+
+
+@pytest.fixture(autouse=True)
+def _token_functions(account: Account) -> None:
+    del account  # functions are of its AWS
+    token_functions.create(TOKEN_FUNCTION)
 
 
 def operate(account: Account, action: str, **fields: Any) -> dict[str, Any]:
     """Invoke the operator's function."""
-    account.set(CERTIFICATE_PARAMETER=CERTIFICATE_PARAMETER)
+    account.set(CERTIFICATE_PARAMETER=CERTIFICATE_PARAMETER, TOKEN_FUNCTIONS=TOKEN_FUNCTION)
     operations_bootstrap.key_rotation.cache_clear()
     answer: dict[str, Any] = account.open("rotate_key").lambda_handler({"action": action, **fields}, Context(seconds=60))
     return answer
@@ -115,14 +123,14 @@ def test_there_is_one_pending_key(account: Account, first_key: dict[str, Any]) -
     """Another one would push it away; its certificate can be had again."""
     assert first_key == operate(account, "certificate")
     following = operate(account, "create")
-    with pytest.raises(InvalidRequest, match="waits"):
+    with pytest.raises(InvalidRequest, match="pending key already"):
         operate(account, "create")
     assert following == operate(account, "certificate")
 
 
 def test_finishing_before_the_upload_changes_nothing(account: Account, first_key: dict[str, Any]) -> None:
     """Salesforce itself is asked whether it takes the new key."""
-    with pytest.raises(InvalidRequest, match="no key that waits"):
+    with pytest.raises(InvalidRequest, match="no pending key"):
         operate(account, "finish")
     operate(account, "create")
     before = labels(account)
@@ -216,7 +224,7 @@ def test_an_unusable_secret_is_no_key(account: Account) -> None:
         {"Step": "createSecret", "SecretId": "x", "ClientRequestToken": "y", "colour": "red"},
         {"action": "check"},
         {"action": "check", "at": "now"},
-        {"action": "import", "private_key": "x"},
+        {"action": "import", "certificate": "x"},
         {"action": "import", "private_key": "x", "certificate": 1},
         {"action": "import", "private_key": "x" * 20_000, "certificate": "y"},
     ],

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
+from local_salesforce import DEFAULT_USERNAME, App, User
+from local_salesforce.sessions import Session
 from local_stack import demo
 from local_stack.build import ROOT, Build
 from local_stack.runtime import FunctionError
-from local_stack.salesforce import DEFAULT_USERNAME, App, User
-from local_stack.salesforce.sessions import Session
 from local_stack.stack import LocalStack
 from tests.integration.conftest import folder_of
 from tests.support.events import event_file
@@ -60,8 +60,8 @@ def test_what_make_run_prints_holds_no_secret(stack: LocalStack, monkeypatch: py
     tokens: list[str] = []
     log_in = stack.salesforce.sessions.log_in
 
-    def note(user: User, app: App) -> Session:
-        session = log_in(user, app)
+    def note(user: User, app: App, address: str) -> Session:
+        session = log_in(user, app, address)
         tokens.append(session.token)
         return session
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
-from local_stack.salesforce.world import User
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
+from local_salesforce.world import User
 from salesforce_broker import observability
 from salesforce_broker.errors import AccessDenied, AppRefused, BrokerError, InvalidRequest, SigningKeyUnusable, UserRefused
 from tests.integration.conftest import OTHER_USERNAME, PREFIX, Account

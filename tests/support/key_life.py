@@ -22,7 +22,7 @@ from unittest import mock
 import boto3
 from moto import mock_aws
 
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_ADMIN_USERNAME,
     DEFAULT_CONNECTED_APP_KEY,
     DEFAULT_CONSUMER_KEY,
@@ -162,7 +162,10 @@ class KeyLife:
 
     def rotate(self, *, tries: int = 10) -> str:
         """Have Secrets Manager change the key, as often as it takes; return the new version."""
-        version_id = self.secrets_manager.begin()
+        return self.finish(self.secrets_manager.begin(), tries=tries)
+
+    def finish(self, version_id: str, *, tries: int = 10) -> str:
+        """Have Secrets Manager run the steps to a version, as often as it takes; return the version."""
         for _ in range(tries):
             try:
                 self.secrets_manager.run(version_id, self.invoke)

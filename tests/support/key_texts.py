@@ -26,6 +26,13 @@ class KeyTools:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._made: dict[str, str | bytes] = {}
+
+    def make(self, situation: Situation) -> str | bytes:
+        """Make a situation's text, or return what was made."""
+        if situation.name not in self._made:
+            self._made[situation.name] = situation.make(self)
+        return self._made[situation.name]
 
     def run(self, *command: str, text: str = "") -> bytes:
         """Run a command in the folder; return what it prints."""
@@ -200,12 +207,20 @@ LINE_ENDS: Mapping[str, Callable[[str], str]] = {
 
 WRAPPINGS: Mapping[str, Callable[[str], str | bytes]] = {
     "JSON": secret,
-    "JSON with line ends as they are": lambda text: secret(text).replace(r"\r", "\r").replace(r"\n", "\n"),
+    "JSON with line ends as they are": lambda text: secret("@").replace("@", text.replace("\\", "\\\\").replace('"', '\\"')),
     "the console's key/value form": lambda text: secret(text.replace("\n", " ")),
     "JSON, binary": lambda text: secret(text).encode(),
     "bare": lambda text: text,
     "bare, binary": lambda text: text.encode(),
 }
+
+COMBINATIONS = [
+    (line_end, wrapping)
+    for line_end in LINE_ENDS
+    for wrapping in WRAPPINGS
+    if wrapping in {"JSON", "bare"} or line_end in {"LF", "CR LF"}
+]
+"""Each line end in JSON and bare, the usual two in the others: what is around a text does not look at its line ends."""
 
 ENCODINGS = [
     Situation("no line end at all", lambda tools: tools.key.replace("\n", "")),
@@ -253,8 +268,7 @@ ENCODINGS = [
 
 TWO_KEYS = "The key text holds two different private keys."
 ONE = "Keep the one whose certificate is on the app: openssl pkey -in server.key -out one.key writes the first of a file."
-PAIR = "openssl pkey -in server.key -pubout"
-DAMAGED_JSON = "The key text is JSON that is damaged at line 1, column 2."
+PAIR = "Of a pair these print the same: openssl pkey -in server.key -pubout, and openssl x509 -in server.crt -noout -pubkey."
 
 
 def refused(name: str, make: Callable[[KeyTools], str | bytes], kind: Kind) -> Situation:
@@ -318,7 +332,7 @@ REFUSED = [
     refused("a line lost", lambda tools: tools.key.replace(tools.key.splitlines()[5] + "\n", ""), Kind.TRUNCATED),
     refused("a character changed", lambda tools: tools.key[:500] + "!" + tools.key[501:], Kind.DAMAGED),
     refused("digits changed", lambda tools: tools.key.replace(tools.key[500:510], tools.key[501:511]), Kind.DAMAGED),
-    refused("placeholder: <PEM>", lambda _: secret("<PEM>"), Kind.PLACEHOLDER),
+    refused("placeholder: PEM in angle brackets", lambda _: secret("<PEM>"), Kind.PLACEHOLDER),
     refused("placeholder: changeme", lambda _: "changeme", Kind.PLACEHOLDER),
     refused("placeholder: a variable", lambda _: secret("${PRIVATE_KEY}"), Kind.PLACEHOLDER),
     refused(
@@ -359,7 +373,7 @@ REFUSED = [
         "no certificate in its field",
         lambda tools: json.dumps({"private_key": tools.key, "certificate": tools.request}),
         "There is no certificate: its text holds a certificate request.",
-        "openssl x509 -in server.crt -noout",
+        "Send server.crt: openssl x509 -in server.crt -noout succeeds for it.",
     ),
     Situation("empty", lambda _: "", "The key text is empty.", refusals.IMPORT_HINT),
     Situation("the console's empty pair", lambda _: '{"":""}', "The key text has no 'private_key'.", refusals.IMPORT_HINT),
@@ -367,13 +381,13 @@ REFUSED = [
         "JSON whose quotes the shell took",
         lambda tools: secret(tools.key).replace('"', ""),
         "The key text is JSON that is damaged at line 1, column 2.",
-        "jq -n",
+        Kind.JSON.cure,
     ),
     Situation(
         "a consumer key with a blank inside",
         lambda tools: secret(tools.key, "3MVG9 abc"),
         "The consumer key ('client_id') is not one: it has blanks, control characters or others that no consumer key has.",
-        "Consumer Key and Secret",
+        "Copy it from the app: Settings > OAuth Settings > Consumer Key and Secret.",
     ),
     Situation(
         "two different consumer keys",

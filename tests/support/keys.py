@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from local_stack.salesforce import key_material
+from local_salesforce import key_material
 
 CLIENT_ID = "3MVG9.only-use-for-unit-tests"
 
@@ -21,6 +21,7 @@ PUBLIC_EXPONENT = 65537
 
 _generate = rsa.generate_private_key
 _load = serialization.load_pem_private_key
+_load_der = serialization.load_der_private_key
 
 
 class KeyPool:
@@ -54,6 +55,12 @@ class KeyPool:
 def load_once(data: bytes, password: bytes | None = None, backend: Any = None, **rest: bool) -> PrivateKeyTypes:
     """Load a PEM as `serialization.load_pem_private_key` does, but once: OpenSSL tests the primes, 40 ms of 2048 bits."""
     return _load(data, password, backend, **rest)
+
+
+@functools.lru_cache(maxsize=256)
+def load_der_once(data: bytes, password: bytes | None = None, backend: Any = None, **rest: bool) -> PrivateKeyTypes:
+    """Load a DER likewise."""
+    return _load_der(data, password, backend, **rest)
 
 
 def rsa_key(name: str = "current", bits: int = 2048) -> rsa.RSAPrivateKey:

@@ -40,6 +40,7 @@ class Stage:
             prefix=effective.token_cache_prefix,
             kms_key_id="",
             tier="Standard",
+            max_lifetime=effective.token_lifetime_seconds,
             clock=clock,
         )
         keys = SigningKeySource(

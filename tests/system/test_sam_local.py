@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
+from local_salesforce import DEFAULT_USERNAME
 from local_stack.build import ROOT, SAM_ENVIRONMENT, build
 from local_stack.runtime import LAMBDA_MACHINE
-from local_stack.salesforce import DEFAULT_USERNAME
 from local_stack.stack import LocalStack
 
 ARCHITECTURE = LAMBDA_MACHINE[platform.machine().lower()]

@@ -8,10 +8,10 @@ import sys
 import threading
 from pathlib import Path
 
+from local_salesforce import DEFAULT_USERNAME
 from local_stack import demo
 from local_stack.build import Build, BuildFailed, build
 from local_stack.runtime import FunctionError
-from local_stack.salesforce import DEFAULT_USERNAME
 from local_stack.stack import LocalStack
 
 INTERRUPTED = 130

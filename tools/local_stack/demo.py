@@ -10,8 +10,8 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from local_salesforce import DEFAULT_CONSUMER_KEY
 from local_stack.runtime import FunctionError
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY
 from local_stack.secret_rotation import SecretRotation
 from local_stack.stack import CERTIFICATE_PARAMETER, OTHER_USERNAME, LocalStack
 

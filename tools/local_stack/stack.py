@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
 from local_stack import template
 from local_stack.aws import LocalAws
 from local_stack.build import Build
@@ -20,7 +21,6 @@ from local_stack.gateway import Gateway
 from local_stack.lambda_api import LambdaApi
 from local_stack.lambda_function import ALIAS, LambdaFunction
 from local_stack.runtime import LambdaRuntime
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, LocalSalesforce, World, key_material
 
 TOKEN_CACHE_PREFIX = "/salesforce-token-broker/local/tokens"  # noqa: S105  a path
 CERTIFICATE_PARAMETER = "/salesforce-token-broker/local/certificate"

@@ -16,6 +16,7 @@ from salesforce_broker.events import EventPublisher
 from salesforce_broker.keys.gateway_token import read_gateway_token
 from salesforce_broker.keys.source import SigningKeySource
 from salesforce_broker.salesforce.client import SalesforceClient
+from salesforce_broker.salesforce.hints import HintContext
 from salesforce_broker.salesforce.transport import Transport
 from salesforce_broker.tokens.memory_cache import MemoryCache
 from salesforce_broker.tokens.refresh import TokenSource
@@ -123,6 +124,7 @@ def shared_cache(settings: Settings, clock: Clock, timeouts: Config) -> SharedCa
         prefix=settings.token_cache_prefix,
         kms_key_id=settings.token_cache_kms_key_id,
         tier=settings.token_cache_tier,
+        max_lifetime=settings.token_lifetime_seconds,
         clock=clock,
     )
 
@@ -151,5 +153,9 @@ def transport() -> Transport:
 def salesforce_client(settings: Settings, clock: Clock) -> SalesforceClient:
     """Build the client of the org's endpoints."""
     return SalesforceClient(
-        transport(), login_url=settings.login_url, token_lifetime_seconds=settings.token_lifetime_seconds, clock=clock
+        transport(),
+        login_url=settings.login_url,
+        token_lifetime_seconds=settings.token_lifetime_seconds,
+        clock=clock,
+        context=HintContext(settings.login_url, settings.audience, client_id_is_set=bool(settings.client_id)),
     )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from salesforce_broker import observability
 from salesforce_broker.authorization import Grants, MalformedGrants, parse_grants
 from salesforce_broker.errors import SettingsInvalid
-from salesforce_broker.salesforce.hosts import local_origin, salesforce_origin
+from salesforce_broker.salesforce.hosts import LoginHost, WrongHost, custom_domain, login_host
 
 DEFAULT_TOKEN_LIFETIME_SECONDS = 900
 """The shortest session time-out that Salesforce lets an admin set: assumed when nothing better is known."""
@@ -23,10 +24,6 @@ MIN_TOKEN_LIFETIME_SECONDS = 60
 
 MAX_TOKEN_LIFETIME_SECONDS = 24 * 3600
 """The longest session time-out that an admin can set."""
-
-LOGIN_URL_HINT = (
-    "Give the org's My Domain as a bare origin, for example https://acme.my.salesforce.com (template parameter {name})."
-)
 
 SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
 USERNAME = re.compile(r"(?=.{3,80}\Z)[!-+\--?A-~]+@[!-+\--?A-~]+")
@@ -41,7 +38,7 @@ _PARAMETER_PREFIX = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,10}")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that is configurable. URLs are origins: scheme, host, optional port, no slash."""
+    """Everything that is configurable. `login_url` has no slash at its end; only an Experience Cloud site's has a path."""
 
     signing_key_secret_arn: str
     login_url: str
@@ -72,11 +69,11 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
             "SSLKEYLOGFILE is set: it would write the keys of every TLS connection to a file.",
             hint="Remove SSLKEYLOGFILE from the function's environment.",
         )
-    login_url = _login_url(environment)
+    login = _login(environment)
     return Settings(
         signing_key_secret_arn=_secret_arn(environment),
-        login_url=login_url,
-        audience=_audience(environment) or login_url,
+        login_url=login.url,
+        audience=_audience(environment) or login.audience_default,
         username=_username(environment),
         client_id=environment.get("SALESFORCE_CLIENT_ID", ""),
         organization_id=_organization_id(environment),
@@ -117,23 +114,40 @@ def _gateway_token_secret_arn(environment: Mapping[str, str]) -> str:
     return arn
 
 
-def _login_url(environment: Mapping[str, str]) -> str:
+def _login(environment: Mapping[str, str]) -> LoginHost:
+    """Read where logins go: SALESFORCE_LOGIN_URL, or a site under a domain of the customer's own that is set beside it."""
     value = environment.get("SALESFORCE_LOGIN_URL", "")
     if not value:
-        raise SettingsInvalid("SALESFORCE_LOGIN_URL is missing.", hint=LOGIN_URL_HINT.format(name="SalesforceLoginUrl"))
-    origin = salesforce_origin(value) or local_origin(value)
-    if origin is None:
         raise SettingsInvalid(
-            "SALESFORCE_LOGIN_URL is not https on a Salesforce host.",
-            hint=LOGIN_URL_HINT.format(name="SalesforceLoginUrl"),
+            "SALESFORCE_LOGIN_URL is missing.",
+            hint="Give the org's My Domain, like https://acme.my.salesforce.com (template parameter SalesforceLoginUrl).",
         )
-    return origin
+    login = _host("SALESFORCE_LOGIN_URL", value, login_host)
+    own = environment.get("SALESFORCE_CUSTOM_DOMAIN", "")
+    return _host("SALESFORCE_CUSTOM_DOMAIN", own, custom_domain) if own else login
+
+
+def _host(name: str, value: str, read: Callable[[str], LoginHost]) -> LoginHost:
+    try:
+        host = read(value)
+    except WrongHost as wrong:
+        raise SettingsInvalid(f"{name} {wrong.problem}", hint=wrong.hint) from None
+    if host.note:
+        observability.logger.warning("setting corrected", setting=name, note=host.note)
+    return host
 
 
 def _audience(environment: Mapping[str, str]) -> str:
-    """Return the audience as given: it is compared by Salesforce as a string, and an Experience Cloud site has a path."""
+    """Return the audience: a login host as that is written, anything else as given, since Salesforce compares strings."""
     value = environment.get("SALESFORCE_AUDIENCE", "")
-    if value and not re.fullmatch(r"https?://[!-~]{1,250}", value):
+    if not value:
+        return ""
+    try:
+        return login_host(value).url
+    except WrongHost as wrong:
+        if wrong.right:
+            raise SettingsInvalid(f"SALESFORCE_AUDIENCE {wrong.problem}", hint=wrong.hint) from None
+    if not re.fullmatch(r"https?://[!-~]{1,250}", value):
         raise SettingsInvalid(
             "SALESFORCE_AUDIENCE is not a URL.",
             hint="Leave it empty to use the login URL, or give https://login.salesforce.com, https://test.salesforce.com,"

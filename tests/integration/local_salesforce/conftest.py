@@ -11,7 +11,7 @@ import jwt
 import pytest
 import requests
 
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_ADMIN_USERNAME,
     DEFAULT_CONNECTED_APP_KEY,
     DEFAULT_CONSUMER_KEY,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_CONSUMER_KEY,
     DEFAULT_USERNAME,
     KeyMaterial,
@@ -24,7 +24,7 @@ from local_stack.salesforce import (
     World,
     key_material,
 )
-from local_stack.salesforce.faults import KINDS
+from local_salesforce.faults import KINDS
 from tests.integration.local_salesforce.conftest import Desk
 
 ROOT = Path(__file__).parents[3]
@@ -53,7 +53,7 @@ def admin(desk: Desk, method: str, path: str, body: object = None) -> Any:
 def test_it_tells_what_there_is(desk: Desk) -> None:
     """At its root, and instead of a 404."""
     assert desk.salesforce.urls == admin(desk, "GET", "")["sites"]
-    assert "POST /__admin/clock" in admin(desk, "GET", "nothing")["there is"]
+    assert "POST /__admin/clock" in admin(desk, "GET", "nothing")["resources"]
     assert DEFAULT_USERNAME in [user["username"] for user in admin(desk, "GET", "world")["users"]]
 
 
@@ -71,7 +71,7 @@ def test_it_changes_things_at_run_time(desk: Desk) -> None:
     admin(desk, "PATCH", "switches", {"grace_after_exp": 0})
     assert ("full", 200) == (desk.log_in().json()["scope"], desk.log_in(sub="elsewhere@acme.example").status_code)
     assert "expired authorization code" == desk.log_in(exp=int(desk.salesforce.clock.now()) - 5).json()["error_description"]
-    assert "KeyError" in admin(desk, "PATCH", "users/nobody@acme.example", {})["error"]
+    assert "there is no user 'nobody@acme.example'" == admin(desk, "PATCH", "users/nobody@acme.example", {})["error"]
 
 
 def test_it_adds_things(desk: Desk) -> None:
@@ -167,52 +167,59 @@ def test_answers_name_the_public_host(salesforce_key: KeyMaterial) -> None:
 
 
 def test_the_command_serves_until_it_is_interrupted(tmp_path: Path, salesforce_key: KeyMaterial) -> None:
-    """`python -m local_stack.salesforce`, with a world and a certificate."""
+    """`python -m local_salesforce` prints the addresses, users and apps of the world."""
     (tmp_path / "world.yaml").write_text(WORLD)
     (tmp_path / "server.crt").write_text(salesforce_key.certificate)
-    command = [sys.executable, "-m", "local_stack.salesforce", "--port", "0"]
+    command = [sys.executable, "-m", "local_salesforce", "--port", "0"]
     command += ["--world", str(tmp_path / "world.yaml"), "--certificate", str(tmp_path / "server.crt")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        lines = []
-        for line in process.stdout:
-            lines.append(line.split())
-            if line.startswith("admin"):
-                break
-        url = lines[0][1]
-        assert ["shop", "login", "test", "app", "user", "admin"] == [words[0] for words in lines]
-        app = requests.get(f"{url}/__admin/world", timeout=30).json()["apps"][0]
-        process.send_signal(signal.SIGINT)
-        assert 130 == process.wait(30)
+        try:
+            assert process.stdout
+            lines = []
+            for line in process.stdout:
+                lines.append(line.split())
+                if line.startswith("admin"):
+                    break
+            app = requests.get(f"{lines[0][1]}/__admin/world", timeout=30).json()["apps"][0]
+            process.send_signal(signal.SIGINT)
+            ended = process.wait(30)
+        finally:
+            process.kill()
+    sites = ["shop", "shop.lightning.force.com", "shop.my.salesforce-setup.com", "login", "test"]
+    assert [*sites, "app", "user", "admin"] == [words[0] for words in lines]
     assert salesforce_key.certificate == app["certificate"]
+    assert 130 == ended
 
 
 def test_a_port_that_is_taken_is_an_error(tmp_path: Path, desk: Desk) -> None:
     """Said in one line."""
     port = desk.salesforce.url.rpartition(":")[2]
-    command = [sys.executable, "-m", "local_stack.salesforce", "--port", port]
+    command = [sys.executable, "-m", "local_salesforce", "--port", port]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
     ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert (1, 1) == (ended.returncode, len(ended.stderr.splitlines()))
 
 
 def test_it_stands_on_its_own() -> None:
-    """It imports nothing of the local stack around it, nor of the broker."""
-    names = "import local_stack.salesforce.__main__, local_stack.salesforce.pytest_plugin, sys; print(*sys.modules)"
+    """It imports nothing of the local stack beside it, nor of the broker."""
+    names = "import local_salesforce.__main__, local_salesforce.pytest_plugin, sys; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'tools'}:{ROOT / 'layers' / 'broker'}"}
     ended = subprocess.run([sys.executable, "-c", names], env=environment, capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[1] for name in ended.stdout.split() if name.startswith("local_stack.")}
-    assert {"salesforce"} == loaded
-    assert {"salesforce_broker", "boto3", "moto"}.isdisjoint(ended.stdout.split())
+    loaded = {name.partition(".")[0] for name in ended.stdout.split()}
+    assert "local_salesforce" in loaded
+    assert {"local_stack", "salesforce_broker", "boto3", "moto", "werkzeug"}.isdisjoint(loaded)
+
+
+GRADES = r"doc|code|issue|measured|2nd|\?"
 
 
 def test_its_page_lists_every_switch_and_fault() -> None:
-    """docs/local-salesforce.md, with each default."""
+    """docs/local-salesforce.md, with each default and its grade of evidence."""
     page = (ROOT / "docs" / "local-salesforce.md").read_text()
     for name, default in Switches().model_dump().items():
         shown = json.dumps(default).strip('"').replace("null", "none")
-        assert f"| `{name}` | {shown} |" in page
+        assert re.search(rf"\| `{name}` \| {re.escape(shown)} \| \[({GRADES})\] \|", page), name
     assert [] == [kind for kind in KINDS if f"`{kind}`" not in page]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_CONNECTED_APP_KEY,
     DEFAULT_CONSUMER_KEY,
     KeyMaterial,

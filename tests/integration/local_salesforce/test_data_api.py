@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.salesforce import DEFAULT_SANDBOX_KEY, DEFAULT_SANDBOX_USERNAME
+from local_salesforce import DEFAULT_SANDBOX_KEY, DEFAULT_SANDBOX_USERNAME
 from tests.integration.local_salesforce.conftest import Desk
 
 V = "/services/data/v65.0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from tests.integration.local_salesforce.conftest import Desk
 
 IDENTITY = "/id/00D0000000localEAA/005000000000001AAA"

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 import pytest
 import requests
 
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_CONNECTED_APP_KEY,
     DEFAULT_CONSUMER_KEY,
     DEFAULT_SANDBOX_KEY,

@@ -13,8 +13,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from local_stack.salesforce import DEFAULT_USERNAME
-from local_stack.salesforce.faults import BOMB_BYTES, KINDS
+from local_salesforce import DEFAULT_USERNAME
+from local_salesforce.faults import BOMB_BYTES, KINDS
 from tests.integration.local_salesforce.conftest import GRANT_TYPE, Desk
 
 TOKEN = "/services/oauth2/token"
@@ -60,8 +60,25 @@ class Raw:
         return {}
 
 
+def _error(status: int, error: str) -> Callable[[Raw], bool]:
+    return lambda raw: (raw.status, raw.fields.get("error")) == (status, error)
+
+
+def _redirect(status: int, host: str) -> Callable[[Raw], bool]:
+    return lambda raw: raw.status == status and f"Location: https://{host}{TOKEN}".encode() in raw.head
+
+
 SEEN: dict[str, Callable[[Raw], bool]] = {
-    "unknown_error": lambda raw: (raw.status, raw.fields.get("error")) == (400, "unknown_error"),
+    "unknown_error": _error(400, "unknown_error"),
+    "sporadic_400": _error(400, "unknown_error"),
+    "server_error": _error(500, "server_error"),
+    "temporarily_unavailable": _error(503, "temporarily_unavailable"),
+    "too_many_requests_json": _error(429, "rate_limit_exceeded"),
+    "OAUTH_APP_BLOCKED": _error(400, "OAUTH_APP_BLOCKED"),
+    "OAUTH_APP_ACCESS_DENIED": _error(400, "OAUTH_APP_ACCESS_DENIED"),
+    "OAUTH_EC_APP_NOT_FOUND": _error(400, "OAUTH_EC_APP_NOT_FOUND"),
+    "renamed_my_domain": _redirect(301, "acme-renamed.my.salesforce.com"),
+    "enhanced_domains": _redirect(302, "acme--dev.sandbox.my.salesforce.com"),
     "maintenance": lambda raw: raw.status == 503 and b"text/html" in raw.head and raw.body.startswith(b"<html>"),
     "empty_500": lambda raw: (raw.status, raw.body) == (500, b""),
     "too_many_requests": lambda raw: raw.status == 429 and b"Retry-After: 1" in raw.head,
@@ -105,6 +122,20 @@ def test_a_fault_lasts_as_often_as_ordered_or_until_it_is_cleared(desk: Desk) ->
     assert {500} == {desk.log_in().status_code for _ in range(5)}
     desk.salesforce.faults.clear()
     assert desk.log_in().ok
+
+
+def test_a_sporadic_fault_hits_every_second_request_until_it_is_cleared(desk: Desk) -> None:
+    """As the errors of test.salesforce.com come and go."""
+    desk.salesforce.faults.order("sporadic_400")
+    assert [400, 200, 400, 200, 400] == [desk.log_in().status_code for _ in range(5)]
+    desk.salesforce.faults.clear()
+    assert [200, 200] == [desk.log_in().status_code for _ in range(2)]
+
+
+def test_a_fault_that_changes_fields_leaves_an_answer_without_fields_alone(desk: Desk) -> None:
+    """A refusal in plain text has none."""
+    desk.salesforce.faults.order("missing_field", path="/id/", times=None)
+    assert "Bad_OAuth_Token" == desk.get("/id/00D0000000localEAA/005000000000001AAA", "no token").text
 
 
 def test_a_fault_is_for_one_user_or_one_org(desk: Desk) -> None:

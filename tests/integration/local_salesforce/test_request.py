@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.salesforce import DEFAULT_USERNAME
+from local_salesforce import DEFAULT_USERNAME
 from tests.integration.local_salesforce.conftest import GRANT_TYPE, Desk, said
 
 INVALID = (400, "invalid_grant", "invalid assertion")
@@ -123,7 +123,7 @@ def test_the_upper_bound_of_exp_is_a_switch(desk: Desk) -> None:
     """Unenforced, so that milliseconds pass; enforced where it is switched on."""
     now = int(desk.salesforce.clock.now())
     assert desk.log_in(exp=now * 1000).ok
-    desk.salesforce.world.switches.longest_exp = 180
+    desk.salesforce.world.switches.max_exp = 180
     assert desk.log_in(exp=now + 170).ok
     assert INVALID == said(desk.log_in(exp=now + 300))
 

@@ -8,7 +8,7 @@ from typing import Literal
 import jwt
 import pytest
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from tests.integration.local_salesforce.conftest import Desk
 
 HOUR = 3600

@@ -67,7 +67,7 @@ def test_health_tells_the_version() -> None:
 def test_every_error_has_a_code_of_its_own_and_a_status() -> None:
     """The table of statuses and the tree of errors are the same closed set, but for errors of the operators' functions."""
     codes = [kind.code for kind in all_errors() if "code" in vars(kind)]
-    assert sorted(codes) == sorted([*response.HTTP_STATUS, errors.EmergencyIncomplete.code])
+    assert sorted(codes) == sorted([*response.HTTP_STATUS, errors.EmergencyIncomplete.code, errors.EmergencyStopActive.code])
 
 
 @pytest.mark.parametrize("kind", list(errors.SalesforceError.__subclasses__()))

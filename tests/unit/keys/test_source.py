@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
+from salesforce_broker.clock import Clock
 from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
 from salesforce_broker.keys import source
 from salesforce_broker.keys.source import SigningKeySource
@@ -21,6 +22,7 @@ from tests.support import keys
 from tests.support.clocks import ManualClock
 from tests.support.fakes import FakeSecretsManager, no_kms
 
+SOON = Clock().deadline(600)
 PEM = keys.pem(keys.rsa_key())
 PKCS1 = keys.pem(keys.rsa_key(), pkcs1=True)
 
@@ -51,7 +53,7 @@ def test_a_pem_works_however_it_was_pasted(pem: str, mangle: Callable[[str], str
     parsed = parse(text)
     assert "from-secret" == parsed.client_id
     assert keys.rsa_key().public_key() == parsed.public_key
-    keys.rsa_key().public_key().verify(parsed.signer.sign(b"message"), b"message", PKCS1v15(), SHA256())
+    keys.rsa_key().public_key().verify(parsed.signer.sign(b"message", SOON), b"message", PKCS1v15(), SHA256())
 
 
 def test_a_bare_pem_takes_the_client_id_from_the_settings() -> None:
@@ -141,7 +143,7 @@ def test_the_key_is_pulled_once() -> None:
     """current() holds it."""
     secrets = FakeSecretsManager(keys.secret())
     source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", kms=no_kms, clock=ManualClock().clock())
-    assert source.current() is source.current()
+    assert source.current(SOON) is source.current(SOON)
     assert 1 == secrets.calls
 
 
@@ -162,7 +164,7 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
     secrets.fails_with = code
     source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", kms=no_kms, clock=ManualClock().clock())
     with pytest.raises(SigningKeyUnavailable) as caught:
-        source.current()
+        source.current(SOON)
     assert retryable == caught.value.retryable
     assert caught.value.hint
     assert "must not be repeated" not in caught.value.description + caught.value.hint
@@ -173,6 +175,6 @@ def test_an_unusable_secret_heals_without_a_restart() -> None:
     secrets = FakeSecretsManager("{}")
     source = SigningKeySource(cast("Any", secrets), secret_arn="arn", client_id="", kms=no_kms, clock=ManualClock().clock())
     with pytest.raises(SigningKeyUnusable):
-        source.current()
+        source.current(SOON)
     secrets.text = keys.secret()
-    assert keys.CLIENT_ID == source.current().client_id
+    assert keys.CLIENT_ID == source.current(SOON).client_id

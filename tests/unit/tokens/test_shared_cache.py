@@ -35,6 +35,7 @@ class Shared:
             prefix="/broker/tokens",
             kms_key_id="",
             tier=tier,
+            max_lifetime=900,
             clock=self.clock.clock(),
         )
         self.deadline = self.clock.clock().deadline(60)
@@ -106,6 +107,15 @@ def test_a_failure_and_the_budget_come_back() -> None:
     assert state == shared.read()
     assert SharedState() == shared.read(MINE, OTHER_KEY)
     assert 1 == len(shared.store.values)
+
+
+def test_a_shared_token_lives_no_longer_than_is_configured_now() -> None:
+    """TOKEN_LIFETIME_SECONDS was lowered since it was shared."""
+    shared = Shared()
+    shared.put(builders.token(expires_at=int(START) + 7200))
+    token = shared.read().token
+    assert token is not None
+    assert int(START) + 900 == token.expires_at
 
 
 def test_a_token_too_large_to_share_keeps_no_failure_and_no_budget_from_being_shared() -> None:

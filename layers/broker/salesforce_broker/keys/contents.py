@@ -35,7 +35,9 @@ class Contents:
 
 
 def clean_fields(content: object, forms: dict[str, None]) -> dict[str, Any] | None:
-    """Return the fields of what is JSON at sight; None of anything else. SigningKeyUnusable if it is damaged."""
+    """Return the fields of what is JSON, or a PEM, at sight; None of anything else. SigningKeyUnusable if JSON is damaged."""
+    if isinstance(content, str) and _CLEAN.fullmatch(content):
+        return {secret_fields.PRIVATE_KEY: content}
     if not isinstance(content, str) or content[:1] != "{" or content[1:80].lstrip()[:1] != '"' or not content.isascii():
         return None
     fields = secret_fields.read_json(content, forms)
@@ -45,7 +47,9 @@ def clean_fields(content: object, forms: dict[str, None]) -> dict[str, Any] | No
 def clean_contents(content: object) -> Contents | None:
     """Return what lies in JSON with a clean PEM, or in the PEM alone; None if it is anything else."""
     found = Contents()
-    fields = clean_fields(content, found.forms) or {secret_fields.PRIVATE_KEY: content}
+    fields = clean_fields(content, found.forms)
+    if fields is None:
+        return None
     key, certificate = fields.get(secret_fields.PRIVATE_KEY), fields.get(secret_fields.CERTIFICATE)
     for pem, kind, blocks in ((key, Kind.RSA, found.blocks), (certificate, Kind.CERTIFICATE, found.beside)):
         if pem and not found.forms:

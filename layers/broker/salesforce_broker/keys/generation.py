@@ -21,6 +21,6 @@ def stop_label(now: float, version_id: str) -> str:
     return f"{STOP_LABEL}{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}-{version_id}"
 
 
-def generation(labels: Iterable[str]) -> str:
+def latest_stop(labels: Iterable[str]) -> str:
     """Return the generation of a version with these staging labels: its latest stop, else empty."""
     return max((label for label in labels if label.startswith(STOP_LABEL)), default="")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from salesforce_broker.aws import AWS_ERRORS, error_code
+from salesforce_broker.aws import AWS_ERRORS, call_before, error_code
+from salesforce_broker.clock import Deadline
 from salesforce_broker.errors import SigningKeyUnavailable, SigningKeyUnusable
 
 if TYPE_CHECKING:
@@ -31,11 +32,18 @@ class KmsSigner:
         self._client = client
         self.key_id = arn
 
-    def sign(self, message: bytes) -> bytes:
+    def sign(self, message: bytes, deadline: Deadline) -> bytes:
         """Sign as `keys.signer.Signer` says."""
         try:
             # RAW: KMS hashes. It takes up to 4,096 bytes; an assertion and a certificate have some 600 each.
-            answer = self._client.sign(KeyId=self.key_id, Message=message, MessageType="RAW", SigningAlgorithm=ALGORITHM)
+            answer = call_before(
+                deadline,
+                self._client.sign,
+                KeyId=self.key_id,
+                Message=message,
+                MessageType="RAW",
+                SigningAlgorithm=ALGORITHM,
+            )
         except AWS_ERRORS as error:
             raise kms_unavailable(error) from error
         return answer["Signature"]

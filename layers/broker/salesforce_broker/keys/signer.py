@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from salesforce_broker.clock import Deadline
+
 
 class Signer(Protocol):
     """Signs with one key, wherever that is."""
@@ -16,7 +18,7 @@ class Signer(Protocol):
     def key_id(self) -> str:
         """Name the key for people: never any part of it."""
 
-    def sign(self, message: bytes) -> bytes:
+    def sign(self, message: bytes, deadline: Deadline) -> bytes:
         """Return the RSASSA-PKCS1-v1_5 signature over SHA-256 (JWT's RS256); SigningKeyUnavailable."""
 
 
@@ -27,6 +29,7 @@ class RsaSigner:
         self._private_key = private_key
         self.key_id = key_id
 
-    def sign(self, message: bytes) -> bytes:
-        """Sign as the interface says."""
+    def sign(self, message: bytes, deadline: Deadline) -> bytes:
+        """Sign as the interface says; it takes a millisecond."""
+        del deadline
         return self._private_key.sign(message, padding.PKCS1v15(), hashes.SHA256())

@@ -76,7 +76,7 @@ def _upload(settings: Settings, rotation: RotationSettings, clock: Clock) -> Cer
     admin = dataclasses.replace(settings, signing_key_secret_arn=rotation.admin_secret_arn, client_id="")
     keys, flow = bootstrap.signing_key_source(admin, clock, bootstrap.SECRETS_MANAGER), _flow(admin, clock)
     return CertificateUpload(
-        admin=lambda deadline: flow.login(keys.recheck(), rotation.admin_username, deadline, other_versions=False)[1],
+        admin=lambda deadline: flow.login(keys.recheck(deadline), rotation.admin_username, deadline, other_versions=False)[1],
         transport=bootstrap.transport(),
         app=rotation.app,
         clock=clock,

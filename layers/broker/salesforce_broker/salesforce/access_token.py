@@ -7,10 +7,12 @@ end of a token's life is the earliest of everything that is known about it. The 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import enum
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -32,8 +34,19 @@ EXPIRY_MARGIN_SECONDS = 30
 """A token with less than this left counts as expired: it must survive the way back and the call it was asked for.
 Reporting expiry early avoids a loop of 401s and renewals."""
 
+MAX_MARGIN_SHARE = 0.25
+"""Of a token's lifetime: one that lives for less than two minutes is used for three quarters of it, not logged in for each
+request."""
+
 MAX_LIFETIME_SECONDS = 24 * 3600
 """The longest session time-out an admin can set; a larger number in an answer or a JWT is nonsense and ignored."""
+
+
+_PLAIN = re.compile(r"[!-~]{1,32768}")
+"""What an optional field may hold: nothing that breaks a line or a header."""
+
+MAX_NUMBER = 10**15
+"""Beyond this, nothing is a time; NaN and infinities compare as beyond it, too."""
 
 
 class State(enum.Enum):
@@ -68,24 +81,41 @@ class AccessToken:
         """Return the org's id (18 characters, as Salesforce's identity URL has it)."""
         return self.id.rsplit("/", 2)[-2]
 
+    @property
+    def margin(self) -> float:
+        """Return the seconds before its end from which on the token counts as expired."""
+        return min(EXPIRY_MARGIN_SECONDS, MAX_MARGIN_SHARE * (self.expires_at - self.issued_at))
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether the end has come, without any margin."""
+        return self.expires_at <= now
+
+    def bounded(self, lifetime_seconds: int) -> AccessToken:
+        """Return the token with at most this lifetime: it may have been shared while a longer one was assumed."""
+        end = self.issued_at + lifetime_seconds
+        return self if self.expires_at <= end else dataclasses.replace(self, expires_at=end, expiry_basis="assumed")
+
     def seconds_left(self, now: float) -> int:
         """Tell how many whole seconds remain at `now`; 0 or less: expired."""
         return math.floor(self.expires_at - now)
 
     def state(self, now: float, renewal_point: float) -> State:
         """Tell the state at `now`; stale from `renewal_point` (a share of the lifetime, 0 to 1) on."""
-        if self.seconds_left(now) <= EXPIRY_MARGIN_SECONDS:
+        if self.expires_at - now <= self.margin:
             return State.EXPIRED
         lifetime = self.expires_at - self.issued_at
         return State.FRESH if now < self.issued_at + renewal_point * lifetime else State.STALE
 
 
 def from_answer(answer: Mapping[str, object], *, now: float, assumed_lifetime: int) -> AccessToken:
-    """Make a token of Salesforce's answer, whose five required fields the caller has checked to be strings."""
+    """Make a token of Salesforce's answer, whose five required fields the caller has checked to be strings.
+
+    It may be over already, by its own word: see `AccessToken.is_over`.
+    """
     value = str(answer["access_token"])
     ends = {"assumed": now + assumed_lifetime}
-    expires_in = _positive_seconds(answer.get("expires_in"))
-    if expires_in is not None:
+    expires_in = _number(answer.get("expires_in"))
+    if expires_in is not None and expires_in <= MAX_LIFETIME_SECONDS:
         ends["expires_in"] = now + expires_in
     exp = _jwt_exp(value)
     if exp is not None and exp <= now + MAX_LIFETIME_SECONDS:
@@ -100,15 +130,19 @@ def from_answer(answer: Mapping[str, object], *, now: float, assumed_lifetime: i
         issued_at=math.floor(now),
         expires_at=math.floor(ends[basis]),
         expiry_basis=basis,
-        optional={name: field_value for name in OPTIONAL_FIELDS if isinstance(field_value := answer.get(name), str)},
+        optional={
+            name: text for name in OPTIONAL_FIELDS if isinstance(text := answer.get(name), str) and _PLAIN.fullmatch(text)
+        },
     )
 
 
-def _positive_seconds(value: object) -> float | None:
-    """Return `value` if it is a believable number of seconds, else None: an answer may hold anything."""
+def _number(value: object) -> float | None:
+    """Return `value` if it is a finite number, or digits in a string; else None: an answer may hold anything."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,15}", value, re.ASCII):
+        return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if 0 < value <= MAX_LIFETIME_SECONDS else None
+    return float(value) if abs(value) <= MAX_NUMBER else None
 
 
 def _jwt_exp(token: str) -> float | None:
@@ -120,7 +154,4 @@ def _jwt_exp(token: str) -> float | None:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (ValueError, RecursionError):
         return None
-    exp = claims.get("exp") if isinstance(claims, dict) else None
-    if isinstance(exp, bool) or not isinstance(exp, int | float) or not 0 < exp < math.inf:
-        return None
-    return exp
+    return _number(claims.get("exp")) if isinstance(claims, dict) else None

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from salesforce_broker import observability
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.errors import AppRefused, SalesforceBusy, SalesforceError, TokenRefused
-from salesforce_broker.salesforce import error_catalog
+from salesforce_broker.salesforce import error_catalog, hints
 from salesforce_broker.salesforce.access_token import REQUIRED_FIELDS, AccessToken, from_answer
-from salesforce_broker.salesforce.hosts import instance_origin
+from salesforce_broker.salesforce.hints import HintContext
+from salesforce_broker.salesforce.hosts import answer_url, default_audience, instance_origin
 from salesforce_broker.salesforce.transport import Reply, Transport
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  a path
@@ -42,21 +44,32 @@ IDENTITY_FIELDS = (
 )
 """Who the token belongs to. The rest of the document (addresses, phone numbers, photos) is nobody's business here."""
 
+OTHER_URLS = ("api_instance_url", "sfdc_community_url")
+"""URLs of an answer beside `instance_url`: callers may send a token there, so each must be Salesforce's."""
+
 _ACCESS_TOKEN = re.compile(r"[!-~]{1,32768}")
-_IDENTITY_PATH = re.compile(r"https?://[^/?#\s]+(?P<path>/id/[A-Za-z0-9]{15,18}/[A-Za-z0-9]{15,18})")
-
-_WRONG_HOST_HINT = "Check SALESFORCE_LOGIN_URL: something other than Salesforce's token endpoint answered there."
-
+_IDENTITY_URL = re.compile(r"(?P<base>https?://[^?#\s]{1,500}?)(?P<path>/id/[A-Za-z0-9]{15,18}/[A-Za-z0-9]{15,18})")
 
 _NOT_REVOCABLE_HINT = "It ends by its own time-out; freeze the user in Salesforce, or block the app, to end it now."
+_CLOCK_HINT = "The broker's clock may be ahead of Salesforce's. Otherwise see the app's time-out for JWT-based access tokens."
 
 
 class SalesforceClient:
     """One org's (or app's) endpoints, reached at `login_url`."""
 
-    def __init__(self, transport: Transport, *, login_url: str, token_lifetime_seconds: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        login_url: str,
+        token_lifetime_seconds: int,
+        clock: Clock,
+        context: HintContext | None = None,
+    ) -> None:
+        """`context`: the settings that hints read; without it they assume the login URL's own audience."""
         self._transport = transport
         self._login_url = login_url
+        self._context = context or HintContext(login_url, default_audience(login_url))
         self._token_lifetime_seconds = token_lifetime_seconds
         self._clock = clock
 
@@ -66,19 +79,38 @@ class SalesforceClient:
         form = {"grant_type": GRANT_TYPE, "assertion": assertion}
         reply = self._transport.post_form(self._login_url + TOKEN_PATH, form, deadline)
         if reply.status != HTTPStatus.OK:
-            raise _to_error(reply, now=self._clock.wall())
-        answer = _json_object(reply)
+            raise self._to_error(reply)
+        answer = self._json_object(reply)
         if not all(isinstance(answer.get(name), str) for name in REQUIRED_FIELDS):
             raise SalesforceBusy("Salesforce's answer lacks a field, or has one of the wrong type.")
         if not _ACCESS_TOKEN.fullmatch(answer["access_token"]) or answer["token_type"].casefold() != "bearer":
             raise SalesforceBusy("Salesforce's answer holds no bearer token.")
-        if not _IDENTITY_PATH.fullmatch(answer["id"]):
-            raise SalesforceBusy("Salesforce's answer holds no identity URL.")
+        # Counted from when the request was sent: expiry errs on the early side.
+        token = from_answer(answer | self._urls(answer), now=sent_at, assumed_lifetime=self._token_lifetime_seconds)
+        if token.is_over(self._clock.wall()):
+            raise SalesforceBusy("The token that Salesforce gave is over, by its own word.", hint=_CLOCK_HINT)
+        return token
+
+    def _urls(self, answer: Mapping[str, Any]) -> dict[str, str | None]:
+        """Return the answer's URLs, rebuilt; raise where a token would go to somebody else."""
         instance_url = instance_origin(answer["instance_url"], login_url=self._login_url)
         if instance_url is None:
-            raise AppRefused("The answer's 'instance_url' is not a host of Salesforce.", hint=_WRONG_HOST_HINT)
-        # Counted from when the request was sent: expiry errs on the early side.
-        return from_answer(answer | {"instance_url": instance_url}, now=sent_at, assumed_lifetime=self._token_lifetime_seconds)
+            raise AppRefused(
+                "The answer's 'instance_url' is not a host of Salesforce.", hint=hints.for_wrong_host(self._context)
+            )
+        identity = _IDENTITY_URL.fullmatch(answer["id"])
+        if identity is None:
+            raise SalesforceBusy("Salesforce's answer holds no identity URL.")
+        identity_base = answer_url(identity["base"], login_url=self._login_url)
+        if identity_base is None:
+            raise AppRefused("The answer's 'id' is not at a host of Salesforce.", hint=hints.for_wrong_host(self._context))
+        urls: dict[str, str | None] = {"instance_url": instance_url, "id": identity_base + identity["path"]}
+        for name in OTHER_URLS:
+            if name in answer:
+                urls[name] = answer_url(answer[name], login_url=self._login_url)
+                if urls[name] is None:
+                    observability.logger.warning("answer's URL left out: not a host of Salesforce", field=name)
+        return urls
 
     def identity(self, token: AccessToken, deadline: Deadline) -> dict[str, Any]:
         """Ask whose `token` is: the IDENTITY_FIELDS that Salesforce tells; raise TokenRefused if it is not valid.
@@ -86,12 +118,12 @@ class SalesforceClient:
         The identity URL's path is requested at the token's instance: `id` names login.salesforce.com, which would
         redirect, and redirects are not followed.
         """
-        path = _IDENTITY_PATH.fullmatch(token.id)
-        if path is None:
+        identity = _IDENTITY_URL.fullmatch(token.id)
+        if identity is None:
             raise SalesforceBusy("The token has no identity URL.")
-        reply = self._transport.get(f"{token.instance_url}{path['path']}?format=json", token.value, deadline)
+        reply = self._transport.get(f"{token.instance_url}{identity['path']}?format=json", token.value, deadline)
         if reply.status == HTTPStatus.OK:
-            document = _json_object(reply)
+            document = self._json_object(reply)
             return {name: document[name] for name in IDENTITY_FIELDS if name in document}
         if reply.status == HTTPStatus.UNAUTHORIZED or reply.body.strip() == b"Bad_OAuth_Token":
             raise TokenRefused("Salesforce does not accept the token any more.")
@@ -100,7 +132,7 @@ class SalesforceClient:
                 "Salesforce does not let this token read its identity.",
                 hint="Add the scope 'id' (Access the identity URL service) or 'openid' to the app's OAuth scopes.",
             )
-        raise _to_error(reply, now=self._clock.wall())
+        raise self._to_error(reply)
 
     def revoke(self, token: AccessToken, deadline: Deadline) -> None:
         """End the session of `token`, for everybody who holds it; raise a SalesforceError unless it is over.
@@ -111,58 +143,81 @@ class SalesforceClient:
         reply = self._transport.post_form(self._login_url + REVOKE_PATH, {"token": token.value}, deadline)
         if reply.status == HTTPStatus.OK:
             return
-        error = _revocation_error(reply)
+        error = self._revocation_error(reply)
         if error == "invalid_token":
             return
         if error != "unsupported_token_type":
-            raise _to_error(reply, now=self._clock.wall())
+            raise self._to_error(reply)
         try:
             self.identity(token, deadline)
         except TokenRefused:
             return
         raise AppRefused("Salesforce does not revoke this kind of token.", hint=_NOT_REVOCABLE_HINT)
 
+    def _revocation_error(self, reply: Reply) -> str | None:
+        """Return the error's code; the endpoint has been seen to answer with a form instead of JSON."""
+        if reply.status != HTTPStatus.BAD_REQUEST:
+            return None
+        try:
+            return str(self._json_object(reply).get("error"))
+        except SalesforceError:
+            return dict(urllib.parse.parse_qsl(reply.body.decode(errors="replace"))).get("error")
 
-def _revocation_error(reply: Reply) -> str | None:
-    """Return the error's code; the endpoint has been seen to answer with a form instead of JSON."""
-    if reply.status != HTTPStatus.BAD_REQUEST:
-        return None
+    def _to_error(self, reply: Reply) -> SalesforceError:
+        """Return the error that an unsuccessful answer stands for."""
+        if HTTPStatus.MULTIPLE_CHOICES <= reply.status < HTTPStatus.BAD_REQUEST:
+            location = reply.headers.get("Location", "")
+            return AppRefused("Salesforce answered with a redirect.", hint=hints.for_wrong_host(self._context, location))
+        error, description = _refusal(reply)
+        retry_after = _retry_after(reply.headers, now=self._clock.wall())
+        if not error and error_catalog.is_rate(reply.body.decode(errors="replace")):
+            return error_catalog.rate("", retry_after)
+        busy = reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if error or busy:
+            return error_catalog.classify(
+                error,
+                description,
+                context=self._context,
+                status=reply.status,
+                server_time=_http_date(reply.headers.get("Date", "")),
+                retry_after=retry_after,
+            )
+        return AppRefused(
+            f"The answer has status {reply.status} and is not Salesforce's.",
+            hint=hints.for_wrong_host(self._context) + hints.for_sporadic_refusals(self._context),
+        )
+
+    def _json_object(self, reply: Reply) -> dict[str, Any]:
+        """Parse the body; a web page means that the host is wrong, anything else unreadable that it broke off."""
+        if reply.body.lstrip()[:1] == b"<":
+            raise AppRefused("A web page came back instead of Salesforce's answer.", hint=hints.for_wrong_host(self._context))
+        answer = _json(reply)
+        if answer is None:
+            raise SalesforceBusy("Salesforce's answer is not JSON.")
+        if not isinstance(answer, dict):
+            raise SalesforceBusy("Salesforce's answer is not a JSON object.")
+        return answer
+
+
+def _json(reply: Reply) -> Any:
+    """Parse the body, or return None; never an exception, since JSONDecodeError carries the whole body."""
     try:
-        return str(_json_object(reply).get("error"))
-    except SalesforceError:
-        return dict(urllib.parse.parse_qsl(reply.body.decode(errors="replace"))).get("error")
-
-
-def _to_error(reply: Reply, *, now: float) -> SalesforceError:
-    """Return the error that an unsuccessful answer stands for."""
-    if HTTPStatus.MULTIPLE_CHOICES <= reply.status < HTTPStatus.BAD_REQUEST:
-        return AppRefused("Salesforce answered with a redirect.", hint=_WRONG_HOST_HINT)
-    retry_after = _retry_after(reply.headers, now=now)
-    try:
-        answer = _json_object(reply)
-    except SalesforceError:
-        answer = {}
-    error, description = answer.get("error"), answer.get("error_description", "")
-    if isinstance(error, str):
-        server_time = _http_date(reply.headers.get("Date", ""))
-        return error_catalog.classify(error, str(description), server_time=server_time, retry_after=retry_after)
-    if reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return SalesforceBusy(f"Salesforce answered with status {reply.status}.", retry_after=retry_after)
-    return AppRefused(f"The answer has status {reply.status} and is not Salesforce's.", hint=_WRONG_HOST_HINT)
-
-
-def _json_object(reply: Reply) -> dict[str, Any]:
-    """Parse the body; a web page means that the host is wrong, anything else unreadable that it broke off."""
-    if reply.body.lstrip()[:1] == b"<":
-        raise AppRefused("A web page came back instead of Salesforce's answer.", hint=_WRONG_HOST_HINT)
-    try:
-        answer = json.loads(reply.body)
+        return json.loads(reply.body)
     except (ValueError, RecursionError):
-        # Without the cause: JSONDecodeError carries the whole body.
-        raise SalesforceBusy("Salesforce's answer is not JSON.") from None
+        return None
+
+
+def _refusal(reply: Reply) -> tuple[str, str]:
+    """Return the code and the description of a refusal, in OAuth's form or in that of the data APIs; empty without one."""
+    answer = _json(reply)
+    if isinstance(answer, list) and answer:
+        answer = answer[0]
     if not isinstance(answer, dict):
-        raise SalesforceBusy("Salesforce's answer is not a JSON object.")
-    return answer
+        return "", ""
+    for code, text in (("error", "error_description"), ("errorCode", "message")):
+        if isinstance(answer.get(code), str):
+            return answer[code], str(answer.get(text, ""))
+    return "", ""
 
 
 def _retry_after(headers: Mapping[str, str], *, now: float) -> float | None:

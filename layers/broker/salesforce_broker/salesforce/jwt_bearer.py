@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import math
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jwt.algorithms import RSAAlgorithm
@@ -15,10 +15,10 @@ from jwt.api_jws import PyJWS
 from salesforce_broker import observability
 from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.errors import AssertionExpired, AssertionRefused, BrokerError, SalesforceBusy
-from salesforce_broker.keys.signer import Signer
 from salesforce_broker.keys.source import SigningKey, SigningKeySource
 from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.salesforce.client import SalesforceClient
+from salesforce_broker.salesforce.server_clock import ServerClock
 
 ALGORITHM = "RS256"
 """The only one that Salesforce accepts [help: "OAuth 2.0 JWT Bearer Flow"]; never a parameter."""
@@ -36,19 +36,20 @@ MAX_ATTEMPTS = 3
 MAX_PAUSES = (0.5, 1.5)
 """Seconds before the second and the third post; the pause is drawn from zero up to this (full jitter)."""
 
-MAX_CLOCK_SKEW_SECONDS = 600
-"""A `Date` further off than this says more about the answer than about our clock."""
+
+Sign = Callable[[bytes], bytes]
+"""A message -> its RS256 signature."""
 
 
 class JwtBearerFlow:
-    """Logs users in through one app; remembers how far Salesforce's clock is from ours."""
+    """Logs users in through one app."""
 
     def __init__(self, keys: SigningKeySource, salesforce: SalesforceClient, *, audience: str, clock: Clock) -> None:
         self._keys = keys
         self._salesforce = salesforce
         self._audience = audience
         self._clock = clock
-        self._skew = 0.0
+        self._server_clock = ServerClock(clock)
 
     def login(
         self,
@@ -62,17 +63,17 @@ class JwtBearerFlow:
         """Return a token, and the key that was accepted for it: `key` or, with `other_versions`, another version of it.
 
         Every assertion is fresh. Busy is retried up to `max_attempts` in all; an expired assertion once, with Salesforce's
-        clock; a refused signature once with each other version of the key.
+        clock; a refused assertion once with our own clock, if another was used, and once with each other version of the key.
         """
-        busy, corrected = 0, False
-        others: Iterator[SigningKey] | None = None
+        busy, corrected, skew = 0, False, self._server_clock.skew()
+        given, others = key, self._other_versions(key, deadline) if other_versions else iter(())
         while True:
             assertion = sign_assertion(
                 issuer=key.client_id,
                 subject=subject,
                 audience=self._audience,
-                signer=key.signer,
-                now=self._clock.wall() + self._skew,
+                sign=functools.partial(key.signer.sign, deadline=deadline),
+                now=self._clock.wall() + skew,
                 token_id=secrets.token_hex(16),
             )
             observability.count("LoginAttempt")
@@ -85,35 +86,29 @@ class JwtBearerFlow:
                     raise
                 self._clock.sleep(pause)
             except AssertionExpired as error:
-                if corrected or not self._learn_skew(error.server_time):
-                    raise
-                corrected = True
+                corrected, skew = True, self._server_clock.measure(error, corrected=corrected)
             except AssertionRefused:
-                others = self._other_versions(key) if others is None else others
-                other = next(others, None) if other_versions else None
+                if skew:
+                    # An assertion from the future, by a wrong Date, is called invalid rather than expired.
+                    skew = self._server_clock.forget()
+                    continue
+                other = next(others, None)
                 if other is None:
                     raise
                 observability.logger.warning("signature refused, trying another key", version_id=other.version_id)
                 key = other
             else:
-                if others is not None:
-                    key = self._keys.prefer(key)
-                return key, token
+                if corrected:
+                    # Only now: a Date that did not help is not kept.
+                    self._server_clock.keep(skew)
+                return (key if key is given else self._keys.prefer(key)), token
 
-    def _learn_skew(self, server_time: float | None) -> bool:
-        """Remember how far Salesforce's clock is from ours; return whether that made sense."""
-        skew = math.inf if server_time is None else server_time - self._clock.wall()
-        if abs(skew) > MAX_CLOCK_SKEW_SECONDS:
-            return False
-        self._skew = skew
-        return True
-
-    def _other_versions(self, refused: SigningKey) -> Iterator[SigningKey]:
+    def _other_versions(self, refused: SigningKey, deadline: Deadline) -> Iterator[SigningKey]:
         """Yield what else the secret holds: its current version as it is now, then the pending, then the previous one."""
         tried = {refused.version_id}
         for read in (self._keys.refresh, self._keys.pending, self._keys.previous):
             try:
-                other = read()
+                other = read(deadline)
             except BrokerError as error:
                 # There may be no such version; the caller gets the refusal.
                 observability.logger.info("no other key", error=error.code)
@@ -124,7 +119,7 @@ class JwtBearerFlow:
 
 
 def sign_assertion(  # noqa: PLR0913  the claims, by their names
-    *, issuer: str, subject: str, audience: str, signer: Signer, now: float, token_id: str
+    *, issuer: str, subject: str, audience: str, sign: Sign, now: float, token_id: str
 ) -> str:
     """Sign an assertion that `issuer` (the consumer key) logs in `subject` (a username) at `audience`.
 
@@ -139,13 +134,13 @@ def sign_assertion(  # noqa: PLR0913  the claims, by their names
         "iat": issued_at - BACKDATE_SECONDS,
         "jti": token_id,
     }
-    # PyJWT's types know its own keys only; the algorithm below takes a Signer.
-    key: Any = signer
+    # PyJWT's types know its own keys only; the algorithm below takes what signs.
+    key: Any = sign
     return _JWS.encode(json.dumps(claims, separators=(",", ":")).encode(), key, algorithm=ALGORITHM)
 
 
 class _SignerAlgorithm(RSAAlgorithm):
-    """RS256 by a Signer, which may hold the private key or only know where it is."""
+    """RS256 by a Signer's method: the private key may be elsewhere."""
 
     def prepare_key(self, key: Any) -> Any:
         return key
@@ -155,7 +150,7 @@ class _SignerAlgorithm(RSAAlgorithm):
         del key
 
     def sign(self, msg: bytes, key: Any) -> bytes:
-        return bytes(key.sign(msg))
+        return bytes(key(msg))
 
 
 _JWS = PyJWS(algorithms=[])

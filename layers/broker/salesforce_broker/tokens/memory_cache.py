@@ -6,7 +6,7 @@ Expiry is judged by two clocks: Lambda freezes the monotonic one, NTP moves the 
 from __future__ import annotations
 
 from salesforce_broker.clock import Clock
-from salesforce_broker.salesforce.access_token import EXPIRY_MARGIN_SECONDS, AccessToken
+from salesforce_broker.salesforce.access_token import AccessToken
 from salesforce_broker.tokens.envelope import TokenIdentity
 
 WALL_CLOCK_STEP_SECONDS = 300
@@ -27,8 +27,8 @@ class MemoryCache:
         token, stored_wall, stored_monotonic = self._held[identity]
         now = self._clock.wall()
         age = self._clock.monotonic() - stored_monotonic
-        lifetime = token.seconds_left(stored_wall)
-        expired = min(token.seconds_left(now), lifetime - age) <= EXPIRY_MARGIN_SECONDS
+        lifetime = token.expires_at - stored_wall
+        expired = min(token.expires_at - now, lifetime - age) <= token.margin
         if expired or now < stored_wall - WALL_CLOCK_STEP_SECONDS:
             self.drop(identity)
             return None

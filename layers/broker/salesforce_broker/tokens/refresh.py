@@ -74,7 +74,7 @@ class TokenSource:
 
     def get(self, subject: str, want: Want) -> IssuedToken:
         """Return the held token while it is fresh; else refresh it, one caller at a time."""
-        state = self._state(self._keys.current(), subject)
+        state = self._state(self._keys.current(want.deadline), subject)
         held = self._usable_in_memory(state, want)
         if held and self._is_fresh(held):
             return self._issued(state, held, Source.MEMORY, want)
@@ -94,10 +94,10 @@ class TokenSource:
         if held and self._is_fresh(held):
             # Another thread has refreshed it meanwhile.
             return self._issued(state, held, Source.MEMORY, want)
-        key = self._keys.current()
+        key = self._keys.current(want.deadline)
         if state.breaker.tripped(key.version_id):
             # Somebody may have put a better key, or another app's, into the secret.
-            key = self._keys.recheck()
+            key = self._keys.recheck(want.deadline)
             state = self._state(key, state.identity.subject)
         try:
             return self._despite_open_circuit(state, key, want) or self._obtain(state, key, want)
@@ -184,7 +184,7 @@ class TokenSource:
     def _log_in(self, state: SubjectState, shared: SharedState, want: Want) -> IssuedToken:
         """Log in, and hold the token."""
         known = {state.last_fingerprint, want.rejected, shared.token.fingerprint if shared.token else None}
-        key, token = self._login.attempt(state, self._keys.recheck(), shared, known, want.deadline)
+        key, token = self._login.attempt(state, self._keys.recheck(want.deadline), shared, known, want.deadline)
         state = self._state(key, state.identity.subject)
         self._hold(state, token)
         return self._issued(state, token, Source.SALESFORCE, want)

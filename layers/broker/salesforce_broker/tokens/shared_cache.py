@@ -92,12 +92,18 @@ class NoSharedCache:
 class SharedCache:
     """Parameters `<prefix>/<hash of identity>`."""
 
-    def __init__(self, client: SSMClient, *, prefix: str, kms_key_id: str, tier: Tier, clock: Clock) -> None:
-        """`kms_key_id` encrypts the SecureString; empty for ACCOUNT_KEY. A token too large for `tier` is not shared."""
+    def __init__(  # noqa: PLR0913  the settings, by their names
+        self, client: SSMClient, *, prefix: str, kms_key_id: str, tier: Tier, max_lifetime: int, clock: Clock
+    ) -> None:
+        """`kms_key_id` encrypts the SecureString; empty for ACCOUNT_KEY. A token too large for `tier` is not shared.
+
+        `max_lifetime` (seconds) bounds tokens that were shared while a longer one was configured.
+        """
         self._client = client
         self._prefix = prefix
         self._kms_key_id = kms_key_id
         self._tier = tier
+        self._max_lifetime = max_lifetime
         self._clock = clock
 
     def read(self, identity: TokenIdentity, sealing_key: bytes, deadline: Deadline) -> SharedState:
@@ -116,7 +122,7 @@ class SharedCache:
         if state is None or (state.token and not instance_origin(state.token.instance_url, login_url=identity.login_url)):
             _report_degraded("shared cache holds a value that was not sealed here")
             return SharedState()
-        return state
+        return replace(state, token=state.token.bounded(self._max_lifetime)) if state.token else state
 
     def write(self, identity: TokenIdentity, state: SharedState, sealing_key: bytes, deadline: Deadline) -> None:
         """Share a state with the other environments; without its token if that is too large for a parameter."""

@@ -37,17 +37,15 @@ class Revocation:
         self._shared = shared
         self._flow = flow
         self._salesforce = salesforce
-        self._sealing_keys: list[SigningKey] = []
         self._found: dict[str, dict[str, AccessToken]] = {}
         self.revoked: dict[str, tuple[str, ...]] = {}
         self.refused: dict[str, str] = {}
 
     def decrypt_shared_tokens(self, deadline: Deadline) -> None:
         """Read the shared tokens, which are about to be deleted; raise a BrokerError if that was not possible."""
-        # Read once: a stop begins a new generation, and what was shared before is sealed under the one before.
-        self._sealing_keys = self._sealing_keys or self._versions()
+        keys = self._versions(deadline)
         for subject in self.subjects:
-            for key in self._sealing_keys:
+            for key in keys:
                 identity = TokenIdentity(self._settings.login_url, self._settings.audience, key.client_id, subject)
                 shared = self._shared.read(identity, key.sealing_key, deadline)
                 if shared.read_error:
@@ -62,7 +60,7 @@ class Revocation:
         """
         failure: BrokerError | None = None
         try:
-            _, token = self._flow.login(self._keys.current(), subject, deadline)
+            _, token = self._flow.login(self._keys.current(deadline), subject, deadline)
             self._find(subject, token)
             self.refused.pop(subject, None)
         except BrokerError as error:
@@ -85,13 +83,13 @@ class Revocation:
     def _find(self, subject: str, token: AccessToken) -> None:
         self._found.setdefault(subject, {})[token.fingerprint] = token
 
-    def _versions(self) -> list[SigningKey]:
+    def _versions(self, deadline: Deadline) -> list[SigningKey]:
         """Return every version of the key with which a shared copy may be sealed; raise if there is none."""
         found: list[SigningKey] = []
         failures: list[BrokerError] = []
         for read in (self._keys.refresh, self._keys.pending, self._keys.previous):
             try:
-                found.append(read())
+                found.append(read(deadline))
             except BrokerError as error:
                 failures.append(error)
         if not found:

@@ -82,14 +82,14 @@ class EmergencyStop:
         quiet = self._clock.deadline(MAX_REQUEST_SECONDS)
         revocation = steps.run("prepare the revocation", self._revocation) if revoke else None
         deleted = self._discard_shared_tokens(steps, revocation)
-        # A copy of what was deleted is of no use after the stop: it cannot be decrypted any more.
-        now = self._clock.wall()
-        steps.run("begin a new generation of the shared cache", lambda: self._generation.renew(now))
         versions = self._renew_memory(steps)
         self._clock.sleep(min(quiet.seconds_left, steps.deadline.seconds_left))
         if quiet.seconds_left:
             steps.fail("delete the shared tokens again", "no time was left")
         deleted += self._discard_shared_tokens(steps, revocation)
+        # Last: an environment that was starting may have read the secret until now. A copy of what was shared before is then of
+        # no use after the stop: nobody can decrypt it.
+        steps.run("begin a new generation of the shared cache", lambda: self._generation.renew(self._clock.wall()))
         revoked, refused = (revocation.revoked, revocation.refused) if revocation else ({}, {})
         return Emergency("stop", {name: name in stopped for name in names}, deleted, versions, revoked, refused)
 

@@ -10,12 +10,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from salesforce_broker.clock import Clock
 from salesforce_broker.keys.signer import RsaSigner, Signer
 
 COMMON_NAME = "salesforce-token-broker"
 
 BACKDATED = datetime.timedelta(minutes=5)
 """Of a certificate's beginning: clocks differ."""
+
+MAX_SIGN_SECONDS = 10.0
+"""A signature by KMS takes some ten milliseconds."""
 
 _SHA256_WITH_RSA = bytes.fromhex("300d06092a864886f70d01010b0500")
 """The signature's AlgorithmIdentifier in DER (RFC 8017 appendix A.2.4)."""
@@ -63,7 +67,7 @@ def self_signed_certificate(signer: Signer, public_key: rsa.RSAPublicKey, *, day
         .sign(_draft_key(), hashes.SHA256())
     )
     signed_part = draft.tbs_certificate_bytes
-    signature = _der(0x03, b"\x00" + signer.sign(signed_part))
+    signature = _der(0x03, b"\x00" + signer.sign(signed_part, Clock().deadline(MAX_SIGN_SECONDS)))
     return x509.load_der_x509_certificate(_der(0x30, signed_part + _SHA256_WITH_RSA + signature))
 
 

@@ -33,9 +33,6 @@ FIELDS = frozenset({"client_id", "private_key", "certificate", "kms_key_arn", "s
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 """Other names of unknown fields are not repeated: whoever mixed up a file may have made its content a name."""
 
-CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,255}")
-"""A consumer key: letters, digits and dots; a hyphen in local ones."""
-
 _NOT_NAMED = "unknown"
 """Stands for the consumer key where neither the version nor a setting has one: a key may be made before its app."""
 
@@ -52,8 +49,12 @@ class KeyVersion:
     key: SigningKey = field(repr=False)
     own_client_id: str
     client_id: str
-    certificate: x509.Certificate | None = field(repr=False)
     unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """Return the certificate of the key; None if the version has none."""
+        return self.key.certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +112,9 @@ class SecretVersions:
         default = self._client_id or _NOT_NAMED
         key = parse_secret(text, version_id=version_id, default_client_id=default, kms=self._kms)
         fields = pem.read_secret_fields(text)
-        certificate: x509.Certificate | None
-        if fields.get("kms_key_arn"):
-            own, certificate = fields.get("client_id") or "", pem.read_certificate(fields["certificate"])
-        else:
-            material = pem.read_key_material(text)
-            own, certificate = material.client_id, material.certificate
-        if own and not (isinstance(own, str) and CLIENT_ID.fullmatch(own)):
-            raise SigningKeyUnusable(
-                "'client_id' is not a consumer key.", hint="Copy it from the app's settings in Salesforce."
-            )
+        own = pem.read_client_id(fields.get("client_id"))
         unknown = tuple(sorted(name if _FIELD_NAME.fullmatch(name) else "(not shown)" for name in fields.keys() - FIELDS))
-        return KeyVersion(version_id, key, own, own or self._client_id, certificate, unknown)
+        return KeyVersion(version_id, key, own, own or self._client_id, unknown)
 
     def put(self, version_id: str, fields: Mapping[str, str], label: str) -> None:
         """Store a version; Secrets Manager refuses another value for an id that has one."""

@@ -25,7 +25,6 @@ from salesforce_broker.operations.model import PublishedKey
 from salesforce_broker.operations.request import KeyAction, KeyRequest, RotationStep
 from salesforce_broker.operations.rotation.key_change import KeyChange
 from salesforce_broker.operations.rotation.secret_versions import (
-    CLIENT_ID,
     CURRENT,
     PENDING,
     PREVIOUS,
@@ -95,8 +94,6 @@ class KeyRotation:
         )
         if material.certificate is None:
             raise InvalidRequest("A key is imported with its certificate: give 'certificate'.")
-        if material.client_id and not CLIENT_ID.fullmatch(material.client_id):
-            raise InvalidRequest("The field 'client_id' is not a consumer key.")
         parsed = {"private_key": material.key_pem(), "certificate": material.certificate_pem()}
         if material.client_id:
             parsed["client_id"] = material.client_id

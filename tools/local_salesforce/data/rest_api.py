@@ -1,6 +1,4 @@
-"""The REST data API: versions, resources, query, sobjects, limits.
-
-Owns paths, statuses and error forms. Does not know objects and fields (see `records`) nor deployments (see `metadata_api`).
+"""The REST API: versions, resources, query, sobjects, limits.
 
 Texts: Salesforce REST API Developer Guide, "Status Codes and Error Responses".
 """
@@ -15,43 +13,42 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from local_stack.salesforce.metadata_api import MetadataApi
-from local_stack.salesforce.records import TYPES, Invalid, Records, Row
-from local_stack.salesforce.sessions import Session, Sessions
-from local_stack.salesforce.wire import Answer, Request
-from local_stack.salesforce.world import User
+from local_salesforce.addresses import Addresses
+from local_salesforce.data.metadata_api import MetadataApi
+from local_salesforce.data.records import TYPES, Invalid, Records, Row
+from local_salesforce.sessions import Session, Sessions
+from local_salesforce.wire import Answer, Request
+from local_salesforce.world import User
 
 OLDEST, NEWEST = 31, 65
-"""Versions that are served: Salesforce retired those before 31.0; 65.0 is Winter '26."""
+"""The versions that are served: Salesforce has retired those before 31.0; 65.0 is Winter '26."""
 
 DAILY_REQUESTS = 15_000
 BATCH_ROWS = 2000
-"""Of one answer to a query; `nextRecordsUrl` has the rest."""
+"""In one answer to a query; `nextRecordsUrl` leads to the rest."""
 
 _VERSIONED = re.compile(r"/services/data/v(?P<version>\d+)\.0(?:/(?P<resource>.*))?")
 _STATUS = {"NOT_FOUND": HTTPStatus.NOT_FOUND}
-"""Of an error code; the others are 400."""
+"""The status of an error code; the others have 400."""
 
 
 class DataApi:
-    """What a session can do."""
+    """What a session may do."""
 
-    def __init__(
-        self, sessions: Sessions, records: Records, metadata: MetadataApi, identity_url: Callable[[User], str]
-    ) -> None:
+    def __init__(self, sessions: Sessions, records: Records, metadata: MetadataApi, addresses: Addresses) -> None:
         self._sessions = sessions
         self._records = records
         self._metadata = metadata
-        self._identity_url = identity_url
+        self._addresses = addresses
         self._requests = itertools.count(1)
         self._used = 0
         self._more: dict[str, tuple[str, list[Row]]] = {}
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request that no other endpoint has answered."""
+        """Answer a request that no OAuth endpoint has answered."""
         if request.path.rstrip("/") == "/services/data":
             return Answer.json([_version(number) for number in range(OLDEST, NEWEST + 1)])
-        session = self._sessions.use(request.bearer) if request.bearer else None
+        session = self._sessions.use(request.bearer, request.address) if request.bearer else None
         if session is None or request.site.org is None or session.user.org != request.site.org.name:
             return Answer.errors(HTTPStatus.UNAUTHORIZED, "INVALID_SESSION_ID", "Session expired or invalid")
         if not session.app.attached_to_agent:
@@ -71,13 +68,15 @@ class DataApi:
         found = _VERSIONED.fullmatch(request.path.rstrip("/"))
         if found is None or not OLDEST <= int(found["version"]) <= NEWEST:
             raise _not_found()
+        assert request.site.org is not None
+        org = request.site.org
         base = f"/services/data/v{found['version']}.0"
         # The Tooling API answers queries in the same form.
         kind, *rest = (found["resource"] or "").removeprefix("tooling/").split("/")
         resources: dict[str, Callable[[], Answer]] = {
             "": lambda: Answer.json(
                 {name: f"{base}/{name}" for name in ("sobjects", "query", "queryAll", "limits", "metadata")}
-                | {"identity": self._identity_url(session.user)}
+                | {"identity": self._addresses.identity_url(session.user, org)}
             ),
             "query": lambda: self._query(request, base, rest),
             "queryAll": lambda: self._query(request, base, rest),
@@ -116,7 +115,7 @@ class DataApi:
         return Answer.json(body)
 
     def _columns(self, request: Request) -> Answer:
-        """Describe a query's columns instead of running it, as the Salesforce CLI asks for."""
+        """Describe a query's columns instead of running it: the Salesforce CLI asks for that."""
         assert request.site.org is not None
         name, rows, count = self._records.query(request.site.org, request.query["q"])
         fields = [] if count is not None or not rows else list(rows[0])
@@ -161,7 +160,7 @@ class DataApi:
 
 
 def _version(number: int) -> dict[str, str]:
-    """Describe a version; there are three a year, and Winter's has the name of the year to come."""
+    """Describe a version; there are three a year, and the Winter release is named after the next year."""
     ago = NEWEST - number
     label = f"{('Winter', 'Summer', 'Spring')[ago % 3]} '{26 - (ago + 2) // 3}"
     return {"label": label, "url": f"/services/data/v{number}.0", "version": f"{number}.0"}

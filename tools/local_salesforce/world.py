@@ -1,17 +1,17 @@
-"""Orgs, profiles, apps and users as data, and a switch for each thing that nobody outside Salesforce knows.
-
-Owns what an administrator has set up, its file format and its checks. Does not hold sessions (see `sessions`) nor decide (see
-`token_endpoint`).
-"""
+"""Orgs, profiles, apps and users: what an administrator has set up, as data, with its file format and its checks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from local_salesforce import certificate_file
+from local_salesforce.switches import STRICT, Switches
 
 DEFAULT_CONSUMER_KEY = "3MVG9.local.acme.token.broker"
 DEFAULT_USERNAME = "integration@acme.example"
@@ -24,42 +24,53 @@ PERMISSION_SET = "Token Broker"
 """Which the default apps admit."""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, validate_default=True)
+Origin = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:\d+)?$")]
+SiteUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~-]+)*$")]
+LoginRanges = list[IPv4Network | IPv6Network]
 
 
-_Thing = TypeVar("_Thing", bound=_Data)
+class Model(BaseModel):
+    """A part of the world."""
+
+    model_config = STRICT
 
 
-class Org(_Data):
-    """One org. `id` has 15 characters; `my_domain` and `sites` are audiences besides the address it is served on."""
+class Org(Model):
+    """One org. `sites` are the URLs of its Experience Cloud sites, path included.
 
-    name: str
+    `sessions_locked_to_address` is Setup's "Lock sessions to the IP address from which they originated", and
+    `login_ranges_on_every_request` "Enforce login IP ranges on every request".
+    """
+
+    name: str = Field(min_length=1)
     id: str = Field(pattern=r"^00D[A-Za-z0-9]{12}$")
-    my_domain: str
-    sites: list[str] = []
+    my_domain: Origin
+    sites: list[SiteUrl] = []
     sandbox: bool = False
     state: Literal["active", "inactive"] = "active"
     session_minutes: int = Field(120, ge=15, le=1440)
+    sessions_locked_to_address: bool = False
+    login_ranges_on_every_request: bool = False
 
 
-class Profile(_Data):
-    """What users have in common; a login from outside `login_ranges` is refused where there are any."""
+class Profile(Model):
+    """A profile; a login from outside its `login_ranges` is refused, if there are any."""
 
-    name: str
+    name: str = Field(min_length=1)
     session_minutes: int | None = Field(None, ge=15, le=1440)
-    login_ranges: list[IPv4Network | IPv6Network] = []
+    login_ranges: LoginRanges = []
     admin: bool = False
 
 
-class App(_Data):
-    """A connected app or an External Client App of an org; one certificate (PEM) at most.
+class App(Model):
+    """A connected app or an External Client App of an org, with at most one certificate (PEM).
 
+    The same consumer key in several orgs is several apps: as in the scratch orgs of a Dev Hub and in refreshed sandboxes.
     `permitted_users`: "admin_approved" admits users with one of `profiles` or `permission_sets`, "self_authorize" those in
     `approved_by`. `token_padding`: characters by which tokens are longer than usual.
     """
 
-    consumer_key: str
+    consumer_key: str = Field(min_length=1)
     org: str
     name: str = "Token Broker"
     kind: Literal["external_client_app", "connected_app"] = "external_client_app"
@@ -73,14 +84,21 @@ class App(_Data):
     session_minutes: int | None = Field(None, ge=15, le=1440)
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105  a format
     jwt_minutes: Literal[1, 5, 10, 15, 30] = 30
-    token_padding: int = Field(0, ge=0)
+    token_padding: int = Field(0, ge=0, le=1_000_000)
     attached_to_agent: bool = True
 
+    @field_validator("certificate")
+    @classmethod
+    def _is_one(cls, pem: str | None) -> str | None:
+        if pem is not None:
+            certificate_file.read(pem)
+        return pem
 
-class User(_Data):
-    """A user. `frozen` and `locked` may not log in for now, `inactive` for good, `barred` for any other reason."""
 
-    username: str
+class User(Model):
+    """A user. The states `frozen`, `locked` and `inactive` are Salesforce's; `barred` stands for every other reason."""
+
+    username: str = Field(min_length=1)
     id: str = Field(pattern=r"^005[A-Za-z0-9]{12}$")
     org: str
     profile: str = "Salesforce Integration"
@@ -88,46 +106,44 @@ class User(_Data):
     state: Literal["active", "frozen", "locked", "inactive", "barred"] = "active"
 
 
-class Switches(_Data):
-    """What is unknown of Salesforce, with what is assumed (docs/local-salesforce.md has each one's grade), and limits.
+class World(Model):
+    """All orgs with what is in them. The first org's My Domain is `LocalSalesforce.url`."""
 
-    Seconds, where a number is none of a limit.
-    """
-
-    longest_exp: int | None = None
-    grace_after_exp: int = 180
-    exchange_restarts_idle_timer: bool = False
-    jwt_tokens_are_reused: bool = False
-    certificate_swap_ends_sessions: bool = False
-    certificate_propagation: int = 0
-    replayed_jti_is_refused: bool = False
-    concurrent_requests_are_refused: bool = False
-    logins_an_hour: int = 3600
-    rate_limit_answer: Literal["json", "text"] = "json"
-    audience_text: Literal["audience is invalid", "Audience validation failed"] = "audience is invalid"
-    inactive_user_error: Literal["inactive_user", "invalid_grant"] = "inactive_user"
-    error_descriptions: bool = True
-    optional_answer_fields: bool = False
-    polls_of_a_deployment: int = 1
-
-
-class World(_Data):
-    """Everything that exists. The first org is the one whose address is `LocalSalesforce.url`."""
-
-    orgs: list[Org]
+    orgs: list[Org] = Field(min_length=1)
     profiles: list[Profile] = [Profile(name="Salesforce Integration")]
     apps: list[App] = []
     users: list[User] = []
     switches: Switches = Switches()
 
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        self.check()
+        return self
+
+    def check(self) -> None:
+        """Check names and references; ValueError."""
+        _unique("org", (org.name for org in self.orgs))
+        _unique("profile", (profile.name for profile in self.profiles))
+        _unique("app", (f"{app.consumer_key} of org {app.org}" for app in self.apps))
+        _unique("user", (user.username.casefold() for user in self.users))
+        orgs, profiles = {org.name for org in self.orgs}, {profile.name for profile in self.profiles}
+        for org in (*(app.org for app in self.apps), *(user.org for user in self.users)):
+            if org not in orgs:
+                raise ValueError(f"there is no org {org}")
+        for user in self.users:
+            if user.profile not in profiles:
+                raise ValueError(f"there is no profile {user.profile}")
+        if reserved := orgs & {"login", "test"}:
+            raise ValueError(f"{min(reserved)} is the name of a login host")
+
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a world from a YAML or JSON file; pydantic.ValidationError names what makes no sense."""
+        """Read a world from a YAML or JSON file; yaml.YAMLError, and pydantic.ValidationError with the field's name."""
         return cls.model_validate(yaml.safe_load(path.read_text()))
 
     @classmethod
     def default(cls, certificate_pem: str | None = None) -> Self:
-        """Return a production org and a sandbox, with an app of each kind, and a user for each thing that can be the matter."""
+        """Return a production org and a sandbox, with an app of each kind, and a user for each reason to refuse one."""
         acme = Org(name="acme", id="00D0000000local", my_domain="https://acme.my.salesforce.com")
         sandbox = Org(
             name="acme--dev", id="00D00000001test", my_domain="https://acme--dev.sandbox.my.salesforce.com", sandbox=True
@@ -176,9 +192,9 @@ class World(_Data):
         """Return a profile by its name; KeyError."""
         return _named(self.profiles, "name", name)
 
-    def app(self, consumer_key: str) -> App:
-        """Return an app by its consumer key; KeyError."""
-        return _named(self.apps, "consumer_key", consumer_key)
+    def app(self, consumer_key: str, org: str | None = None) -> App:
+        """Return an app by its consumer key, of any org or of one; KeyError."""
+        return _named([app for app in self.apps if org in {None, app.org}], "consumer_key", consumer_key)
 
     def user(self, username: str, org: str | None = None) -> User:
         """Return a user (of an org) by username, which Salesforce compares without case; KeyError."""
@@ -189,6 +205,17 @@ class World(_Data):
         return found[0]
 
 
+_Thing = TypeVar("_Thing", bound=Model)
+
+
+def _unique(kind: str, names: Iterable[str]) -> None:
+    known = set()
+    for name in names:
+        if name in known:
+            raise ValueError(f"there is already a {kind} {name}")
+        known.add(name)
+
+
 def _named(things: list[_Thing], field: str, name: str) -> _Thing:
     found = [thing for thing in things if getattr(thing, field) == name]
     if not found:
@@ -197,7 +224,7 @@ def _named(things: list[_Thing], field: str, name: str) -> _Thing:
 
 
 def long_id(short: str) -> str:
-    """Bring a case-sensitive 15-character id to its case-safe 18-character form."""
+    """Return the 18-character form, which is safe without case, of a 15-character id."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
     suffix = ""
     for start in (0, 5, 10):

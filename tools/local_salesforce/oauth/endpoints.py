@@ -1,6 +1,4 @@
-"""The OAuth endpoints around a session: token answer, identity URL, userinfo, revoke, introspect, discovery, JWKS.
-
-Owns their wire forms. Does not decide about logins (see `token_endpoint`).
+"""The OAuth endpoints: token, identity URL, userinfo, revoke, introspect, discovery, JWKS.
 
 Texts: Salesforce help, "Identity URL Response", "Revoke OAuth Tokens", "OpenID Connect Token Introspection".
 """
@@ -12,18 +10,21 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from jwt.algorithms import RSAAlgorithm
 
-from local_stack.salesforce.clock import MovableClock
-from local_stack.salesforce.sessions import JWT_KEY_ID, Session, Sessions
-from local_stack.salesforce.token_endpoint import Refused, TokenEndpoint
-from local_stack.salesforce.wire import Answer, Request, Site
-from local_stack.salesforce.world import App, User, World, long_id
+from local_salesforce.addresses import Addresses
+from local_salesforce.clock import MovableClock
+from local_salesforce.login_attempt import Check
+from local_salesforce.oauth.login_checks import Refused
+from local_salesforce.oauth.token_endpoint import CONCURRENCY, TokenEndpoint
+from local_salesforce.sessions import JWT_KEY_ID, Session, Sessions
+from local_salesforce.wire import TOKEN_PATH, Answer, Request, Site
+from local_salesforce.world import App, Org, User, World, long_id
 
-TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  a path
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 IDENTITY_SCOPES = {"id", "profile", "email", "openid", "full"}
 TOKEN_TYPE_HINTS = {"access_token", "refresh_token", ""}
@@ -32,21 +33,18 @@ TOKEN_TYPE_HINTS = {"access_token", "refresh_token", ""}
 class OAuth:
     """The endpoints below /services/oauth2, /id and /.well-known."""
 
-    def __init__(self, world: World, clock: MovableClock, sessions: Sessions, token_endpoint: TokenEndpoint) -> None:
+    def __init__(
+        self, world: World, clock: MovableClock, sessions: Sessions, token_endpoint: TokenEndpoint, addresses: Addresses
+    ) -> None:
         self._world = world
         self._clock = clock
         self._sessions = sessions
         self._token_endpoint = token_endpoint
-        self._sites: list[Site] = []
+        self._addresses = addresses
         self.latency = 0.0
 
-    def serve_at(self, sites: list[Site]) -> None:
-        """Take the addresses that answers name."""
-        self._sites = sites
-        self._token_endpoint.serve_at(sites)
-
     def answer(self, request: Request) -> Answer | None:
-        """Answer a request; None if its path is not one of these."""
+        """Answer a request; None if its path is none of these."""
         endpoints = {
             TOKEN_PATH: self._token,
             "/services/oauth2/userinfo": self._userinfo,
@@ -63,20 +61,23 @@ class OAuth:
         try:
             with self._token_endpoint.one_at_a_time(request):
                 time.sleep(self.latency)
-                login = self._token_endpoint.log_in(request)
+                outcome, attempt = self._token_endpoint.log_in(request)
         except Refused as refused:
-            return self._refusal(refused)
-        session = login.session
+            checks = [Check(CONCURRENCY, "failed", refused.description)]
+            outcome, attempt = refused, self._token_endpoint.attempt(request, checks)
+        if isinstance(outcome, Refused):
+            return replace(self._refusal(outcome), attempt=attempt)
         fields = {
-            "access_token": session.token,
-            "scope": session.app.scopes,
-            "instance_url": self._site(session.user.org).url,
-            "id": self.identity_url(session.user),
+            "access_token": outcome.token,
+            "scope": outcome.app.scopes,
+            "instance_url": self._addresses.my_domain(outcome.user.org).url,
+            "id": self._identity_url(outcome.user),
             "token_type": "Bearer",
         }
         if self._world.switches.optional_answer_fields:
-            fields |= self._optional_fields(session, fields["id"])
-        return Answer.json(fields, headers=NO_STORE, subject=session.user.username, token_id=login.token_id)
+            fields |= self._optional_fields(outcome, fields["id"], request.site)
+        token_id = str((attempt.claims or {}).get("jti", ""))
+        return Answer.json(fields, headers=NO_STORE, subject=outcome.user.username, token_id=token_id, attempt=attempt)
 
     def _refusal(self, refused: Refused) -> Answer:
         switches = self._world.switches
@@ -87,22 +88,26 @@ class OAuth:
             body["error_description"] = refused.description
         return Answer.json(body, HTTPStatus.BAD_REQUEST, headers=NO_STORE, error=refused.error)
 
-    def _optional_fields(self, session: Session, identity_url: str) -> dict[str, str]:
+    def _optional_fields(self, session: Session, identity_url: str, site: Site) -> dict[str, str]:
         issued_at = str(int(self._clock.now() * 1000))
         signed = hmac.digest(session.app.consumer_secret.encode(), (identity_url + issued_at).encode(), hashlib.sha256)
         fields = {"issued_at": issued_at, "signature": base64.b64encode(signed).decode()}
-        return fields | ({"token_format": "jwt"} if session.ends is not None else {})
+        if session.ends is not None:
+            fields["token_format"] = "jwt"  # noqa: S105  a format
+        if site.kind == "experience_cloud":
+            fields["sfdc_community_url"] = site.url
+        return fields
 
     def _identity(self, request: Request) -> Answer:
         session, refused = self._session(request)
         if session is None:
             return refused
         org_id, _, user_id = request.path.removeprefix("/id/").partition("/")
-        if org_id != long_id(self._world.org(session.user.org).id):
+        if org_id != long_id(self._org(session.user).id):
             return Answer.text("Wrong_Org", HTTPStatus.FORBIDDEN)
         if user_id != long_id(session.user.id):
             return Answer.text("Bad_Id", HTTPStatus.NOT_FOUND)
-        own = self.identity_url(session.user)
+        own = self._identity_url(session.user)
         names = {"username": session.user.username, "nick_name": session.user.username.partition("@")[0]}
         return Answer.json({"id": own, "asserted_user": True, **names, **self._about(session.user)})
 
@@ -111,13 +116,13 @@ class OAuth:
         if session is None:
             return refused
         names = {"preferred_username": session.user.username, "nickname": session.user.username.partition("@")[0]}
-        return Answer.json({"sub": self.identity_url(session.user), **names, **self._about(session.user)})
+        return Answer.json({"sub": self._identity_url(session.user), **names, **self._about(session.user)})
 
     def _session(self, request: Request) -> tuple[Session | None, Answer]:
-        """Return the session of a token that may ask who it is, and the answer if there is none."""
+        """Return the session of a token that has an identity scope, or None and the refusal."""
         if not request.bearer:
             return None, Answer.text("Missing_OAuth_Token", HTTPStatus.FORBIDDEN)
-        session = self._sessions.use(request.bearer)
+        session = self._sessions.use(request.bearer, request.address)
         if session is None:
             return None, Answer.text("Bad_OAuth_Token", HTTPStatus.FORBIDDEN)
         if not IDENTITY_SCOPES & set(session.app.scopes.split()):
@@ -125,11 +130,11 @@ class OAuth:
         return session, Answer()
 
     def _about(self, user: User) -> dict[str, Any]:
-        url = self._site(user.org).url
+        url = self._addresses.my_domain(user.org).url
         data = f"{url}/services/data/v{{version}}/"
         return {
             "user_id": long_id(user.id),
-            "organization_id": long_id(self._world.org(user.org).id),
+            "organization_id": long_id(self._org(user).id),
             "display_name": user.username.partition("@")[0].title(),
             "email": user.username,
             "email_verified": True,
@@ -142,30 +147,30 @@ class OAuth:
         }
 
     def _revoke(self, request: Request) -> Answer:
-        """End the session of a token, for everybody who holds it; no client authentication."""
-        given = request.query | (request.form or {})
-        if given.get("token_type_hint", "") not in TOKEN_TYPE_HINTS:
+        """End the session of a token; needs no client authentication."""
+        parameters = request.parameters
+        if parameters.get("token_type_hint", "") not in TOKEN_TYPE_HINTS:
             return _oauth_error("unsupported_token_type", "this token type is not supported")
-        if self._sessions.end(token=given.get("token", "")):
+        if self._sessions.end(token=parameters.get("token", "")):
             return Answer()
         return _oauth_error("invalid_token", "invalid token")
 
     def _introspect(self, request: Request) -> Answer:
-        """Tell about a token to who has the app's consumer secret; a key alone does not open this."""
+        """Describe a token; needs the app's consumer secret, for which a key is no substitute."""
         form = request.form or {}
-        app = self._app_with_secret(request, form)
-        if app is None:
+        apps = self._apps_with_secret(request, form)
+        if not apps:
             return _oauth_error("invalid_client", "invalid client credentials")
         session = self._sessions.find(form.get("token", ""))
-        if session is None or session.app is not app:
+        if session is None or session.app not in apps:
             return Answer.json({"active": False}, headers=NO_STORE)
         return Answer.json(
             {
                 "active": True,
-                "scope": app.scopes,
-                "client_id": app.consumer_key,
+                "scope": session.app.scopes,
+                "client_id": session.app.consumer_key,
                 "username": session.user.username,
-                "sub": self.identity_url(session.user),
+                "sub": self._identity_url(session.user),
                 "token_type": "access_token",
                 "iat": int(session.began),
                 "nbf": int(session.began),
@@ -174,16 +179,15 @@ class OAuth:
             headers=NO_STORE,
         )
 
-    def _app_with_secret(self, request: Request, form: dict[str, str]) -> App | None:
+    def _apps_with_secret(self, request: Request, form: dict[str, str]) -> list[App]:
         key, secret = form.get("client_id", ""), form.get("client_secret", "")
-        kind, _, encoded = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "basic":
+        scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
             try:
                 key, _, secret = base64.b64decode(encoded).decode().partition(":")
             except ValueError:
-                return None
-        found = [app for app in self._world.apps if app.consumer_key == key]
-        return found[0] if secret and found and found[0].consumer_secret == secret else None
+                return []
+        return [app for app in self._world.apps if app.consumer_key == key and secret and app.consumer_secret == secret]
 
     def _discovery(self, request: Request) -> Answer:
         url = request.site.url
@@ -208,14 +212,11 @@ class OAuth:
         key = json.loads(RSAAlgorithm.to_jwk(self._sessions.signing_key.public_key()))
         return Answer.json({"keys": [key | {"kid": JWT_KEY_ID, "alg": "RS256", "use": "sig"}]})
 
-    def identity_url(self, user: User) -> str:
-        """Name a user as Salesforce does: by the login host, whatever host the login came by."""
-        org = self._world.org(user.org)
-        login = next(site for site in self._sites if site.name == ("test" if org.sandbox else "login"))
-        return f"{login.url}/id/{long_id(org.id)}/{long_id(user.id)}"
+    def _org(self, user: User) -> Org:
+        return self._world.org(user.org)
 
-    def _site(self, org: str) -> Site:
-        return next(site for site in self._sites if site.org and site.org.name == org)
+    def _identity_url(self, user: User) -> str:
+        return self._addresses.identity_url(user, self._org(user))
 
 
 def _oauth_error(error: str, description: str) -> Answer:

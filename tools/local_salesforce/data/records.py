@@ -1,7 +1,4 @@
-"""Records of a few standard objects, in memory, org by org.
-
-Owns which objects and fields there are and what a valid record is. Does not speak HTTP (see `data_api`).
-"""
+"""Records of a few standard objects, in memory, for each org: which fields there are, and what a valid record is."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from local_stack.salesforce import soql
-from local_stack.salesforce.clock import MovableClock
-from local_stack.salesforce.world import Org, User, World, long_id
+from local_salesforce.clock import MovableClock
+from local_salesforce.data import soql
+from local_salesforce.world import Org, User, World, long_id
 
 Row = dict[str, Any]
 
@@ -164,7 +161,7 @@ class Records:
     def _writable(self, org: Org, name: str, record_id: str) -> Row:
         row = self.get(org, name, record_id)
         if not any(row is own for own in self._rows.get((org.name, name), [])):
-            # It comes of the world: an administrator changes it there.
+            # It stands for an org or a user of the world, which an administrator changes.
             raise Invalid("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
         return row
 
@@ -177,10 +174,10 @@ class Records:
         raise Invalid("NOT_FOUND", "The requested resource does not exist")
 
     def _all(self, org: Org, name: str) -> list[Row]:
-        return [*self._made_by_the_world(org, name), *self._rows.get((org.name, name), [])]
+        return [*self._setup_records(org, name), *self._rows.get((org.name, name), [])]
 
-    def _made_by_the_world(self, org: Org, name: str) -> list[Row]:
-        """Return the records that come of orgs and users of the world."""
+    def _setup_records(self, org: Org, name: str) -> list[Row]:
+        """Return the records that stand for the orgs and users of the world."""
         if name == "Organization":
             row = {
                 "Id": long_id(org.id),
@@ -206,7 +203,7 @@ class Records:
 
 
 def _canonical(name: str, kind: ObjectType, given: Row) -> Row:
-    """Return the fields by their own names; Invalid for one that there is not or that nobody may write."""
+    """Return the fields under their own names; Invalid for an unknown or a read-only one."""
     known = {field.lower(): field for field in (*SYSTEM_FIELDS, *kind.fields)}
     fields = {}
     for field, value in given.items():

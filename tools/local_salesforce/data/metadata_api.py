@@ -1,7 +1,5 @@
 """The Metadata API's REST deployment, as far as it changes an app's certificate.
 
-Owns packages and their results. Does not decide when a certificate is known everywhere (see `certificates`).
-
 Forms: Metadata API Developer Guide, "Deploy Metadata with Apex and REST"; ExtlClntAppGlobalOauthSettings, ConnectedApp.
 """
 
@@ -18,20 +16,16 @@ from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from cryptography import x509
-from werkzeug.formparser import FormDataParser
-from werkzeug.http import parse_options_header
-
-from local_stack.salesforce.certificates import Certificates
-from local_stack.salesforce.records import Invalid
-from local_stack.salesforce.sessions import Sessions
-from local_stack.salesforce.wire import Answer, Request
-from local_stack.salesforce.world import App, Org, User, World
+from local_salesforce import certificate_file
+from local_salesforce.certificates import Certificates
+from local_salesforce.data import multipart
+from local_salesforce.data.records import Invalid
+from local_salesforce.sessions import Sessions
+from local_salesforce.wire import Answer, Request
+from local_salesforce.world import App, Org, User, World
 
 SETTINGS = {".ecaGlblOauth": "ExtlClntAppGlobalOauthSettings", ".connectedApp": "ConnectedApp"}
 """The types that hold a certificate, by the suffix of their files."""
-
-MAX_CERTIFICATE_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -41,7 +35,7 @@ class _Deployment:
 
 
 class MetadataApi:
-    """Deployments, done when they are asked about often enough."""
+    """Deployments; each is done after some polls (a switch)."""
 
     def __init__(self, world: World, sessions: Sessions, certificates: Certificates) -> None:
         self._world = world
@@ -88,7 +82,7 @@ class MetadataApi:
         return Answer.json(_state(base, number, pending) | {"deployOptions": options}, HTTPStatus.CREATED)
 
     def _deploy(self, org: Org, package: zipfile.ZipFile, *, check_only: bool) -> list[dict[str, Any]]:
-        """Try each component; change certificates only if all are well (a deployment is whole or not at all)."""
+        """Check each component; change certificates only if all succeed."""
         outcomes, changes = [], []
         for name in package.namelist():
             path = PurePosixPath(name)
@@ -112,7 +106,7 @@ class MetadataApi:
         return outcomes
 
     def _change(self, org: Org, path: PurePosixPath, xml: bytes) -> tuple[App, str]:
-        """Read which app gets which certificate; ValueError says what Salesforce would."""
+        """Return the app and its new certificate; ValueError with Salesforce's text."""
         try:
             settings = ElementTree.fromstring(xml)  # noqa: S314  from a client on this machine; expat knows no bombs any more
         except ElementTree.ParseError as error:
@@ -124,11 +118,9 @@ class MetadataApi:
         fields = settings.find("oauthConfig") if settings.tag == "ConnectedApp" else settings
         pem = (fields.findtext("certificate") or "").strip() if fields is not None else ""
         try:
-            x509.load_pem_x509_certificate(pem.encode())
-        except ValueError:
-            raise ValueError("The certificate is invalid.") from None
-        if len(pem.encode()) > MAX_CERTIFICATE_BYTES:
-            raise ValueError("The certificate is larger than 4 KB.")
+            certificate_file.read(pem)
+        except certificate_file.InvalidCertificate as error:
+            raise ValueError(error.salesforce_text) from None
         assert fields is not None
         names = {
             fields.findtext("consumerKey"),
@@ -148,15 +140,12 @@ def _state(base: str, number: str, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parts(request: Request) -> tuple[dict[str, Any], zipfile.ZipFile]:
-    """Take the two parts of the multipart body: options in JSON, and the package."""
-    kind, options = parse_options_header(request.headers.get("content-type"))
-    _, fields, files = FormDataParser().parse(io.BytesIO(request.body), kind, len(request.body), options)
-    parts: dict[str, Any] = dict(fields)
-    for name, part in files.items():
-        parts[name] = part.read()
-        part.close()
-    with contextlib.suppress(KeyError, ValueError, zipfile.BadZipFile):
-        return json.loads(parts["json"])["deployOptions"], zipfile.ZipFile(io.BytesIO(parts["file"]))
+    """Return the two parts of the multipart body: options in JSON, and the package."""
+    parts = multipart.parts(request.headers.get("content-type", ""), request.body)
+    with contextlib.suppress(KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        options = json.loads(parts["json"])["deployOptions"]
+        if isinstance(options, dict):
+            return options, zipfile.ZipFile(io.BytesIO(parts["file"]))
     raise Invalid(
         "INVALID_MULTIPART_REQUEST", "A part named json with deployOptions and a part named file with a zip are needed"
     )

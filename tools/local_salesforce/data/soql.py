@@ -1,7 +1,4 @@
-"""A small part of SOQL: SELECT fields FROM type WHERE ... ORDER BY ... LIMIT ... OFFSET ... on rows in memory.
-
-Owns the language and its error texts. Does not know what types there are (see `records`).
-"""
+"""A small part of SOQL: SELECT fields FROM type WHERE ... ORDER BY ... LIMIT ... OFFSET ... on rows in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class Malformed(Exception):
-    """A query that is none; the message is Salesforce's."""
+    """A query that cannot be parsed; the message is Salesforce's."""
 
 
 @dataclass(frozen=True, slots=True)
