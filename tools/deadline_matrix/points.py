@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from deadline_matrix.faulty_peer import Trigger
-
-TOKEN: dict[str, Any] = {}
-IDENTITY: dict[str, Any] = {"action": "identity"}
 
 FAILING_USERNAME = "frozen@acme.example"
 """Salesforce does not log this user in: the failure is shared, and an event is published."""
@@ -16,29 +12,37 @@ FAILING_USERNAME = "frozen@acme.example"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place: which dependency is needed for what, and the request and the settings that lead there.
+    """A place: which dependency is needed for what, and the request that leads there: for a token of `username`, or for an identity.
 
     `optional`: without it there is a token all the same. `setup`: "", or what the stack needs besides ("kms", "other key", "gateway").
+    `at_start`: a cold start needs it, too.
     """
 
     name: str
     dependency: str
     trigger: Trigger
-    payload: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, str] = field(default_factory=dict)
+    identity: bool = False
+    username: str = ""
     optional: bool = False
     setup: str = ""
+    at_start: bool = False
 
 
 POINTS = (
-    Point("the key is read", "secretsmanager", Trigger("GetSecretValue")),
+    Point("the key is read", "secretsmanager", Trigger("GetSecretValue"), at_start=True),
     Point(
         "other versions of the key are read",
         "secretsmanager",
         Trigger("GetSecretValue", after="GetSecretValue", skip=1),
         setup="other key",
     ),
-    Point("the gateway token is read", "secretsmanager", Trigger("GetSecretValue", after="GetSecretValue", skip=1), setup="gateway"),
+    Point(
+        "the gateway token is read",
+        "secretsmanager",
+        Trigger("GetSecretValue", after="GetSecretValue", skip=1),
+        setup="gateway",
+        at_start=True,
+    ),
     Point("KMS signs", "kms", Trigger("Sign"), setup="kms"),
     Point("the shared token is read", "ssm", Trigger("GetParameters"), optional=True),
     Point("the lease is acquired", "ssm", Trigger("PutParameter String", after="GetParameters"), optional=True),
@@ -48,9 +52,9 @@ POINTS = (
         "the failure is shared",
         "ssm",
         Trigger("PutParameter SecureString", after="PutParameter String"),
-        settings={"SALESFORCE_USERNAME": FAILING_USERNAME},
+        username=FAILING_USERNAME,
     ),
-    Point("the failure is published", "events", Trigger("PutEvents"), settings={"SALESFORCE_USERNAME": FAILING_USERNAME}),
+    Point("the failure is published", "events", Trigger("PutEvents"), username=FAILING_USERNAME),
     Point("Salesforce logs in", "salesforce", Trigger("POST /services")),
-    Point("Salesforce says whose the token is", "salesforce", Trigger("GET /id", after="POST /services"), payload=IDENTITY),
+    Point("Salesforce says whose the token is", "salesforce", Trigger("GET /id", after="POST /services"), identity=True),
 )

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from leak_scan import allowed, shapes
 from leak_scan.capture import Capture
-from local_stack.salesforce import (
+from local_salesforce import (
     DEFAULT_ADMIN_USERNAME,
     DEFAULT_CONNECTED_APP_KEY,
     DEFAULT_CONSUMER_KEY,

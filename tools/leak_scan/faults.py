@@ -19,8 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from leak_scan import key_texts
 from leak_scan.account import Account
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY
-from local_stack.salesforce.faults import KINDS
+from local_salesforce import DEFAULT_CONSUMER_KEY
+from local_salesforce.faults import KINDS
 from salesforce_broker.salesforce.transport import Transport
 
 Fault = Callable[[Account, random.Random], contextlib.AbstractContextManager[Any] | None]
@@ -100,7 +100,7 @@ SETTINGS = {
     "SALESFORCE_CLIENT_ID": ("", "3MVG9.other", "{key}"),
     "SALESFORCE_ORG_ID": ("00D000000000002", "x", "{key}"),
     "ALLOWED_SUBJECTS": ("*", "{key}", "a@b.c,,d@e.f"),
-    "SUBJECT_GRANTS": ("{", '{{"a": 1}}', "{key}"),
+    "SUBJECT_GRANTS": ("{", '{"a": 1}', "{key}"),
     "TOKEN_LIFETIME_SECONDS": ("soon", "60", "{key}"),
     "TOKEN_CACHE_PREFIX": ("tokens", "/{key}", ""),
     "SIGNING_KEY_SECRET_ARN": ("", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:none-AbCdEf", "{key}"),
@@ -244,7 +244,7 @@ def setting(account: Account, rng: random.Random) -> None:
     """A setting makes no sense, or has a key pasted into it."""
     name = rng.choice(sorted(SETTINGS))
     key = account.pair.private_key.replace("\n", rng.choice(("", " ", "\\n")))
-    os.environ[name] = rng.choice(SETTINGS[name]).format(key=key)
+    os.environ[name] = rng.choice(SETTINGS[name]).replace("{key}", key)
     account.close()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, KeyMaterial
+from local_salesforce import DEFAULT_CONSUMER_KEY, KeyMaterial
 
 Form = Any
 """(PEM) -> text."""

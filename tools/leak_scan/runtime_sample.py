@@ -16,7 +16,7 @@ from leak_scan.capture import Capture
 from leak_scan.faults import QUICK, REFUSALS, TOKEN, USER_STATES
 from local_stack.build import Build
 from local_stack.runtime import FunctionError, LambdaRuntime
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial
 from local_stack.stack import OTHER_USERNAME, LocalStack
 from salesforce_broker.clock import Clock
 from salesforce_broker.keys.source import SigningKeySource

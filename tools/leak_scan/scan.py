@@ -16,7 +16,7 @@ from leak_scan import proof, runtime_sample, scenarios
 from leak_scan.account import Account, private_key
 from leak_scan.capture import SINKS, Capture
 from local_stack.build import Build
-from local_stack.salesforce import key_material
+from local_salesforce import key_material
 
 REQUESTS_PER_ACCOUNT = 50
 KEY_PAIRS = 5

@@ -13,7 +13,7 @@ from typing import Any
 from leak_scan import key_texts
 from leak_scan.account import CERTIFICATE_PARAMETER, OTHER_CONSUMER_KEY, Account
 from leak_scan.faults import ALL
-from local_stack.salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
 from salesforce_broker.api.request import GATEWAY_TOKEN
 from tests.support.events import api_event
 
