@@ -39,8 +39,8 @@ def report(results: list[Result]) -> None:
     faulty = [result for result in results if result.fault]
     start = max(result.start_seconds for result in results)
     print(f"\n{len(results)} cells, {len(results) - len(faulty)} answered and audited before the deadline;")
-    slowest = max(result.seconds / result.of_seconds for result in results)
-    print(f"slowest answer at {slowest:.0%} of its time, slowest cold start {start:.1f} s")
+    share = max(result.seconds / result.of_seconds for result in results)
+    print(f"slowest answer at {share:.0%} of its time, slowest cold start {start:.1f} s")
     for result in faulty:
         print(f"  NOT SO: {result.cell}: {result.fault} (answer {result.answer}, {result.seconds:.1f} s)")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import http.client
+import io
 import json
 import socket
 import struct
@@ -178,14 +179,14 @@ class FaultyPeer:
 _HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive"}
 
 
-def _head(reader: socket.SocketIO | object) -> tuple[str, str, dict[str, str]] | None:
+def _head(reader: io.BufferedReader) -> tuple[str, str, dict[str, str]] | None:
     """Read the request line and the headers; None at the end of the connection."""
-    line = reader.readline().decode()  # type: ignore[attr-defined]  a buffered reader
+    line = reader.readline().decode()
     if not line.strip():
         return None
     method, path, _ = line.split(" ", 2)
     headers: dict[str, str] = {}
-    while (text := reader.readline().decode().strip()):  # type: ignore[attr-defined]  likewise
+    while text := reader.readline().decode().strip():
         name, _, value = text.partition(":")
         headers[name.lower()] = value.strip()
     return method, path, headers

@@ -1,4 +1,4 @@
-"""Runs the cells: a cold environment each, with one dependency that misbehaves at one point, and the request that leads there."""
+"""Runs the cells: in each a cold environment, one dependency that misbehaves at one point, and the request that leads there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -61,7 +61,7 @@ ENDPOINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One misbehaviour of one dependency at one point, met by one function; None: the dependency's name does not resolve in time."""
+    """One misbehaviour of one dependency at one point, met by one function; None: its name is not resolved in time."""
 
     point: Point
     misbehaviour: Misbehaviour | None
@@ -187,9 +187,7 @@ class Matrix:
         arn = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
         public_key = serialization.load_der_public_key(kms.get_public_key(KeyId=arn)["PublicKey"])
         assert isinstance(public_key, RSAPublicKey)
-        certificate = encode_certificate(
-            self_signed_certificate(KmsSigner(kms, arn), public_key, days=30, now=time.time())
-        )
+        certificate = encode_certificate(self_signed_certificate(KmsSigner(kms, arn), public_key, days=30, now=time.time()))
         world = self._stack.salesforce.world
         world.apps.append(App(consumer_key=KMS_CONSUMER_KEY, org=world.orgs[0].name, certificate=certificate))
         sealing_key = base64.b64encode(secrets.token_bytes(32)).decode()

@@ -12,9 +12,9 @@ FAILING_USERNAME = "frozen@acme.example"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place: which dependency is needed for what, and the request that leads there: for a token of `username`, or for an identity.
+    """A place: which dependency is needed for what, and the request that leads there (of `username`, or for an identity).
 
-    `optional`: without it there is a token all the same. `setup`: "", or what the stack needs besides ("kms", "other key", "gateway").
+    `optional`: without it there is a token all the same. `setup`: what the stack needs besides: "kms", "other key", "gateway".
     `at_start`: a cold start needs it, too.
     """
 

@@ -1,4 +1,4 @@
-"""`make leak-scan`: prints what was sent and searched, by sink; exits with an error on a finding, or if a planted secret is missed."""
+"""`make leak-scan`: prints what was sent and searched; exits with an error on a finding, or if a planted secret is missed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import argparse
 import random
 import sys
 import time
-from collections import Counter
 
-from leak_scan import runtime_sample, scan
+from leak_scan import scan
 from local_stack.build import build
 
 
 def main() -> int:
     """Scan and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=2000, help="in this process; a fiftieth of it in the Lambda runtime besides")
+    parser.add_argument(
+        "--requests", type=int, default=2000, help="in this process; a fiftieth of it in the Lambda runtime besides"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     parser.add_argument("--without-runtime", action="store_true", help="in this process only: no build is needed")
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A stack in the AWS of this process (moto) with a local Salesforce beside it, and the four functions, opened as cold starts do.
+"""A stack in the AWS of this process (moto), with a local Salesforce; its four functions are opened as cold starts do.
 
 Time that a function sleeps passes at once. What is set up here is varied by the seed: key in the secret or in KMS, one app or
 two, uploads from here or by a person, opaque tokens or JWTs, with the shared cache or without.
@@ -15,10 +15,11 @@ import secrets
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from unittest import mock
 
 import boto3
@@ -66,8 +67,12 @@ DEBUG = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOG_LEVEL": "DEBUG", "POWE
 class Account:
     """Lives while the `with` block lasts; what it leaves lying about is in the capture then."""
 
-    def __init__(self, capture: Capture, pairs: list[KeyMaterial], rng: random.Random) -> None:
+    def __init__(
+        self, capture: Capture, pairs: list[KeyMaterial], rng: random.Random, outcomes: Counter[str] | None = None
+    ) -> None:
+        """`outcomes` counts what is answered."""
         self.capture = capture
+        self.outcomes = Counter() if outcomes is None else outcomes
         self.pairs = pairs
         self.pair = rng.choice(pairs)
         self.lambda_ = FakeLambda(*TOKEN_FUNCTIONS)
@@ -80,7 +85,7 @@ class Account:
         self._uploads = two_apps and uploads
         self._behind_gateway = gateway
         self.gateway_token = ""
-        self._token_format = "jwt" if jwt_format else "opaque"  # noqa: S105  a format
+        self._token_format: Literal["jwt", "opaque"] = "jwt" if jwt_format else "opaque"
         self._settings = {
             "SALESFORCE_USERNAME": DEFAULT_USERNAME,
             "SALESFORCE_CLIENT_ID": DEFAULT_CONSUMER_KEY,
@@ -107,13 +112,13 @@ class Account:
             starting.enter_context(contextlib.chdir(folder))
             world = World.default(self.pair.certificate)
             world.apps[0].name = "Broker"
-            world.apps[0].token_format = self._token_format  # type: ignore[assignment]  one of the two
+            world.apps[0].token_format = self._token_format
             world.apps.append(App(consumer_key=OTHER_CONSUMER_KEY, org=world.apps[0].org, name="Other_Broker"))
             self.salesforce = starting.enter_context(LocalSalesforce(world))
             starting.enter_context(mock.patch.object(self.salesforce.sessions, "log_in", self._noting_log_in()))
             clock = Clock(wall=self.salesforce.clock.now, monotonic=self._monotonic, sleep=self.skip)
             for module in (bootstrap, operations_bootstrap):
-                starting.enter_context(mock.patch.object(module, "Clock", lambda: clock))
+                starting.enter_context(mock.patch.object(module, "Clock", return_value=clock))
             # Keys of the default size take a second each.
             starting.enter_context(mock.patch.object(steps, "DEFAULT_KEY_BITS", 2048))
             self.secrets, self.parameters = boto3.client("secretsmanager"), boto3.client("ssm")
@@ -172,8 +177,10 @@ class Account:
             answer = handler.lambda_handler(event, Context(seconds=min(seconds, self.max_seconds)))
         except Exception as error:  # noqa: BLE001  whatever leaves the function is looked at
             self.capture.add_exception(error)
+            self.outcomes[getattr(error, "code", type(error).__name__)] += 1
         else:
             self.capture.add("answer", json.dumps(allowed.in_answer(answer), default=repr))
+            self.outcomes[_outcome(answer)] += 1
 
     def skip(self, seconds: float) -> None:
         """Let time pass at once."""
@@ -223,6 +230,11 @@ class Account:
                 history = self.parameters.get_parameter_history(Name=found["Name"], WithDecryption=True)["Parameters"]
                 self.capture.add("parameter", json.dumps([found, history], default=repr))
                 self.parameters.delete_parameter(Name=found["Name"])
+
+
+def _outcome(answer: dict[str, Any]) -> str:
+    body = json.loads(answer["body"]) if "body" in answer else answer
+    return str(body.get("error", "success"))
 
 
 def _forget_clients() -> None:

@@ -1,7 +1,7 @@
 """Collects what leaves the functions, by sink, and learns every secret of the run where it comes into being.
 
-Nothing of the functions' own code is replaced: standard streams and loggers are caught, the calls of boto3 and the bytes on HTTP
-connections are copied on their way.
+Nothing of the functions' own code is replaced: standard streams and loggers are caught, the calls of boto3 and the bytes on
+HTTP connections are copied on their way.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from unittest import mock
 import jwt.api_jws
 from botocore.client import BaseClient
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.ciphers import aead
 
 from leak_scan import allowed, shapes
 from leak_scan.search import Index
@@ -132,7 +133,7 @@ class Capture:
         with contextlib.ExitStack() as stack:
             for number, name in ((1, "stdout"), (2, "stderr")):
                 stack.enter_context(self._caught(number, name))
-            level = observability.logger.level
+            level = observability.logger.log_level
             stack.callback(handler.setStream, handler.setStream(self._log))
             stack.callback(observability.logger.setLevel, level)
             observability.logger.setLevel(logging.DEBUG)
@@ -179,9 +180,10 @@ class Capture:
     @contextlib.contextmanager
     def hooks(self) -> Iterator[None]:
         """Copy what goes to AWS and to Salesforce while a request runs, and learn every secret that is made or verified."""
-        call, send = BaseClient._make_api_call, http.client.HTTPConnection.send  # noqa: SLF001  the one place where all calls pass
+        client: Any = BaseClient  # its types leave out the one method through which all calls pass
+        call, send = client._make_api_call, http.client.HTTPConnection.send  # noqa: SLF001  the one place where all calls pass
         encode, decode = jwt.api_jws.PyJWS.encode, jwt.api_jws.PyJWS.decode_complete
-        generate, sealing = rsa.generate_private_key, envelope.AESGCM
+        generate, sealing = rsa.generate_private_key, aead.AESGCM
 
         def noted_call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
             if not self.on:
@@ -219,7 +221,7 @@ class Capture:
             return sealing(key)
 
         with (
-            mock.patch.object(BaseClient, "_make_api_call", noted_call),
+            mock.patch.object(client, "_make_api_call", noted_call),
             mock.patch.object(http.client.HTTPConnection, "send", noted_send),
             mock.patch.object(jwt.api_jws.PyJWS, "encode", noted_encode),
             mock.patch.object(jwt.api_jws.PyJWS, "decode_complete", noted_decode),

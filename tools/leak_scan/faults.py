@@ -1,7 +1,7 @@
 """What goes wrong before a request: at Salesforce, at AWS, in the secret, in the settings, in the broker itself.
 
-Each fault is a function that changes an account, which `Account.mend` undoes. Where a stand-in may write anything, it repeats what it was sent: the
-assertion in the description of a refusal, the parameters in the message of an AWS error.
+Each fault is a function that changes an account, which `Account.mend` undoes. Where a stand-in may write anything, it repeats
+what it was sent: the assertion in the description of a refusal, the parameters in the message of an AWS error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import requests
@@ -25,7 +25,7 @@ from salesforce_broker.salesforce.transport import Transport
 
 Fault = Callable[[Account, random.Random], contextlib.AbstractContextManager[Any] | None]
 
-TOKEN, IDENTITY, REVOKE, DEPLOY = "/services/oauth2/token", "/id/", "/services/oauth2/revoke", "/services/data"  # noqa: S105  paths
+TOKEN, IDENTITY, REVOKE, DEPLOY = "/services/oauth2/token", "/id/", "/services/oauth2/revoke", "/services/data"
 
 SLOW = {"delay", "drip_head", "drip_body"}
 """They take real time: rare, and with little of it left."""
@@ -91,7 +91,7 @@ DESCRIPTIONS = (
     "",
 )
 
-USER_STATES = ("frozen", "locked", "inactive", "barred")
+USER_STATES: tuple[Literal["frozen", "locked", "inactive", "barred"], ...] = ("frozen", "locked", "inactive", "barred")
 
 SETTINGS = {
     "SALESFORCE_LOGIN_URL": ("", "https://evil.example", "http://[", "{key}"),
@@ -109,27 +109,31 @@ SETTINGS = {
 
 
 def salesforce(account: Account, rng: random.Random) -> None:
-    """One of the emulator's own faults, at one of its endpoints."""
+    """Order one of the emulator's own faults, at one of its endpoints."""
     account.salesforce.faults.order(rng.choice(QUICK), path=rng.choice((TOKEN, TOKEN, IDENTITY, REVOKE, DEPLOY)), times=3)
 
 
 def slow(account: Account, rng: random.Random) -> None:
-    """An answer that does not come in time, of which there is little."""
+    """Have an answer come too slowly, with little time for it."""
     account.max_seconds = 1.2
     account.salesforce.faults.order(rng.choice(sorted(SLOW)), path=rng.choice((TOKEN, IDENTITY)))
 
 
 def refusal(account: Account, rng: random.Random) -> None:
-    """Any refusal, in Salesforce's words or others."""
+    """Refuse, in Salesforce's words or others."""
     body = {"error": rng.choice(REFUSALS), "error_description": rng.choice(DESCRIPTIONS)}
     account.salesforce.faults.order(path=TOKEN, status=rng.choice((400, 401, 403, 500)), body=json.dumps(body), times=3)
 
 
 def wrong_answer(account: Account, rng: random.Random) -> None:
-    """A token's answer with a field that is missing, of another type, for another host, user or org."""
+    """Answer with a field that is missing, of another type, for another host, user or org."""
     changes: list[dict[str, Any]] = [
         {"without_fields": [rng.choice(("access_token", "instance_url", "id", "token_type"))]},
-        {"other_fields": {rng.choice(("access_token", "instance_url", "id", "token_type", "scope")): rng.choice((42, None, [], {}))}},
+        {
+            "other_fields": {
+                rng.choice(("access_token", "instance_url", "id", "token_type", "scope")): rng.choice((42, None, [], {}))
+            }
+        },
         {"other_fields": {"instance_url": "https://evil.example"}},
         {"other_fields": {"id": "https://login.salesforce.com/id/00D000000000009AAA/005000000000009AAA"}},
         {"other_fields": {"expires_in": rng.choice(("60", -5, 0, 10**30, 20))}},
@@ -140,7 +144,7 @@ def wrong_answer(account: Account, rng: random.Random) -> None:
 
 @contextlib.contextmanager
 def echo(account: Account, rng: random.Random) -> Iterator[None]:
-    """Salesforce repeats the request in its answer: in a refusal, on a web page, in a header, as its own token."""
+    """Repeat the request in the answer: in a refusal, on a web page, in a header, as a URL."""
     form = rng.choice(("description", "error", "page", "text", "location", "retry", "instance", "date"))
     del account
 
@@ -171,8 +175,10 @@ def echo(account: Account, rng: random.Random) -> Iterator[None]:
 
 @contextlib.contextmanager
 def broken_connection(account: Account, rng: random.Random) -> Iterator[None]:
-    """The connection fails with an exception that quotes the request, as libraries' exceptions do."""
-    kind = rng.choice((requests.ConnectionError, requests.exceptions.SSLError, requests.Timeout, OSError, ValueError, KeyError, UnicodeError))
+    """Fail with an exception that quotes the request, as libraries' exceptions do."""
+    kind = rng.choice(
+        (requests.ConnectionError, requests.exceptions.SSLError, requests.Timeout, OSError, ValueError, KeyError, UnicodeError)
+    )
     del account
 
     def failing(_transport: Transport, _real: Callable[..., Any], *arguments: Any, **rest: Any) -> Any:
@@ -193,25 +199,25 @@ def _around_send(replacement: Callable[..., Any]) -> contextlib.AbstractContextM
 
 
 def user(account: Account, rng: random.Random) -> None:
-    """The user cannot log in."""
+    """Keep the user from logging in."""
     for one in account.salesforce.world.users[:2]:
-        one.state = rng.choice(USER_STATES)  # type: ignore[assignment]  one of them
+        one.state = rng.choice(USER_STATES)
 
 
 def certificate(account: Account, rng: random.Random) -> None:
-    """The app has no certificate, or that of another key."""
+    """Give the app no certificate, or that of another key."""
     pem = rng.choice((None, rng.choice(account.pairs).certificate))
     account.salesforce.set_certificate(DEFAULT_CONSUMER_KEY, pem)
 
 
 def sessions(account: Account, rng: random.Random) -> None:
-    """All sessions have ended, or hours have passed."""
+    """End all sessions, and let seconds or hours pass."""
     account.salesforce.sessions.end()
     account.skip(rng.choice((0, 60, 400, 1000, 20_000)))
 
 
 def aws(account: Account, rng: random.Random) -> None:
-    """An operation of AWS fails: by a code, with a message that repeats the parameters, or without any answer."""
+    """Have an AWS operation fail: by a code, with a message that repeats the parameters, or without any answer."""
     failing, code, left = rng.choice(OPERATIONS), rng.choice(AWS_CODES), rng.choice((1, 2, 99))
     kind = rng.choice(("code", "code", "code", "connect", "endpoint", "read", "core"))
     calls = iter(range(left))
@@ -235,13 +241,13 @@ class _Unexpected(BotoCoreError):
 
 
 def secret(account: Account, rng: random.Random) -> None:
-    """The secret holds a key in another form, or something that is no key."""
+    """Put a key in another form into the secret, or something that is no key."""
     account.put_secret(key_texts.any_secret(rng, account.pairs))
     account.close()
 
 
 def setting(account: Account, rng: random.Random) -> None:
-    """A setting makes no sense, or has a key pasted into it."""
+    """Set a variable to nonsense, or paste a key into it."""
     name = rng.choice(sorted(SETTINGS))
     key = account.pair.private_key.replace("\n", rng.choice(("", " ", "\\n")))
     os.environ[name] = rng.choice(SETTINGS[name]).replace("{key}", key)
@@ -249,7 +255,7 @@ def setting(account: Account, rng: random.Random) -> None:
 
 
 def cold(account: Account, rng: random.Random) -> None:
-    """Nothing is wrong: the environment is a new one."""
+    """End the environment: nothing is wrong."""
     del rng
     account.close()
 

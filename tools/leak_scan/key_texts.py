@@ -1,4 +1,4 @@
-"""Texts in which people bring a private key and its certificate: as they should be, and in the many ways in which they are not."""
+"""Texts in which people bring a private key and its certificate: as they should be, and in many ways in which they are not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANGLINGS: dict[str, Form] = {
     "blanks": lambda pem: pem.replace("\n", " "),
     "one line": lambda pem: pem.replace("\n", ""),
     "indented": lambda pem: pem.replace("\n", "\n    "),
-    "quoted": lambda pem: json.dumps(pem),
+    "quoted": json.dumps,
     "quoted twice": lambda pem: json.dumps(json.dumps(pem)),
     "single quotes": lambda pem: f"'{pem}'",
     "base64": lambda pem: base64.b64encode(pem.encode()).decode(),
@@ -40,7 +40,7 @@ MANGLINGS: dict[str, Form] = {
     "bag attributes": lambda pem: "Bag Attributes\n    localKeyID: 01 02\nKey Attributes: <No Attributes>\n" + pem,
     "words around": lambda pem: f"Here is the key:\n{pem}\nPlease delete.\n",
     "hex": lambda pem: base64.b64decode("".join(pem.splitlines()[1:-1])).hex(),
-    "UTF-16": lambda pem: "\0".join(pem),
+    "UTF-16": "\0".join,
     "dashes": lambda pem: pem.replace("-----", "\u2014\u2014-"),
     "twice": lambda pem: pem + pem,
     "YAML": lambda pem: "private_key: |\n  " + pem.replace("\n", "\n  "),
@@ -81,11 +81,11 @@ def certificate(rng: random.Random, pair: KeyMaterial) -> str:
 def any_key(rng: random.Random, pairs: list[KeyMaterial]) -> dict[str, str]:
     """Return fields for `import`: a pair, or two halves that do not belong together, in the right fields or in others."""
     pair = rng.choice(pairs)
-    other = pair if rng.random() < 0.8 else rng.choice(pairs)  # noqa: PLR2004  a share
+    other = pair if rng.random() < 0.8 else rng.choice(pairs)
     fields = {"private_key": private_key(rng, pair), "certificate": certificate(rng, other)}
-    if rng.random() < 0.3:  # noqa: PLR2004  a share
+    if rng.random() < 0.3:
         fields["client_id"] = rng.choice((DEFAULT_CONSUMER_KEY, "3MVG9.other", private_key(rng, pair), pair.certificate))
-    if rng.random() < 0.1:  # noqa: PLR2004  a share
+    if rng.random() < 0.1:
         fields = {"private_key": fields["certificate"], "certificate": fields["private_key"]}
     return fields
 
@@ -93,7 +93,7 @@ def any_key(rng: random.Random, pairs: list[KeyMaterial]) -> dict[str, str]:
 def any_secret(rng: random.Random, pairs: list[KeyMaterial]) -> str:
     """Return the text of a secret: JSON or not, with a key in it that is usable or not."""
     fields: dict[str, Any] = {"client_id": DEFAULT_CONSUMER_KEY, **any_key(rng, pairs)}
-    if rng.random() < 0.5:  # noqa: PLR2004  a share
+    if rng.random() < 0.5:
         del fields["certificate"]
     text = json.dumps(fields)
     return rng.choice(

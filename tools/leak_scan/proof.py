@@ -1,7 +1,7 @@
 """The scan's proof of itself: secrets of every shape, planted into every sink on the way that a function's own output takes.
 
-What the scan does not find: what is compressed (but for the zip of an upload), encrypted, or in another encoding (UTF-16, base32,
-base85); fragments under `shapes.MIN_FRAGMENT` characters; and secrets that came into being outside this process.
+What the scan does not find: what is compressed (but for the zip of an upload), encrypted, or in another encoding (UTF-16,
+base32, base85); fragments under `shapes.MIN_FRAGMENT` characters; and secrets that came into being outside this process.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import boto3
+import jwt
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-import jwt
 from leak_scan import shapes
 from leak_scan.account import Account, private_key
 from leak_scan.capture import SINKS

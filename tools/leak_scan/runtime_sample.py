@@ -14,9 +14,9 @@ from leak_scan import allowed, key_texts, shapes
 from leak_scan.account import DEBUG, private_key
 from leak_scan.capture import Capture
 from leak_scan.faults import QUICK, REFUSALS, TOKEN, USER_STATES
+from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial
 from local_stack.build import Build
 from local_stack.runtime import FunctionError, LambdaRuntime
-from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial
 from local_stack.stack import OTHER_USERNAME, LocalStack
 from salesforce_broker.clock import Clock
 from salesforce_broker.keys.source import SigningKeySource
@@ -97,7 +97,7 @@ def _fault(stack: LocalStack, rng: random.Random) -> str:
             body = json.dumps({"error": rng.choice(REFUSALS), "error_description": "invalid assertion"})
             salesforce.faults.order(path=TOKEN, status=400, body=body)
         case "user":
-            salesforce.user(DEFAULT_USERNAME).state = rng.choice(USER_STATES)  # type: ignore[assignment]  one of them
+            salesforce.user(DEFAULT_USERNAME).state = rng.choice(USER_STATES)
         case "certificate":
             salesforce.set_certificate(DEFAULT_CONSUMER_KEY, None)
     return kind
@@ -116,10 +116,11 @@ def _learn_keys(capture: Capture, stack: LocalStack) -> None:
     for version in versions:
         text = secrets.get_secret_value(SecretId=stack.secret_arn, VersionId=version["VersionId"])["SecretString"]
         capture.learn_key(private_key(KeyMaterial(json.loads(text)["private_key"], "")))
+    clock = Clock()
     source = SigningKeySource(
-        secrets, secret_arn=stack.secret_arn, client_id=DEFAULT_CONSUMER_KEY, kms=lambda: stack.aws.client("kms"), clock=Clock()
+        secrets, secret_arn=stack.secret_arn, client_id=DEFAULT_CONSUMER_KEY, kms=lambda: stack.aws.client("kms"), clock=clock
     )
-    capture.index.add(shapes.of_sealing_key(source.current().sealing_key))
+    capture.index.add(shapes.of_sealing_key(source.current(clock.deadline(60)).sealing_key))
 
 
 def _collect(capture: Capture, stack: LocalStack, folder: Path) -> None:

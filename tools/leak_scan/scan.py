@@ -1,4 +1,4 @@
-"""The order of a scan: keys, accounts with some requests each, the proof, a sample in the Lambda runtime, the search, a report."""
+"""The order of a scan: the proof, accounts with some requests each, a sample in the Lambda runtime, the search, the report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from moto import mock_aws
 from leak_scan import proof, runtime_sample, scenarios
 from leak_scan.account import Account, private_key
 from leak_scan.capture import SINKS, Capture
-from local_stack.build import Build
 from local_salesforce import key_material
+from local_stack.build import Build
 
 REQUESTS_PER_ACCOUNT = 50
 KEY_PAIRS = 5
@@ -45,7 +45,7 @@ class Report:
     shapes: int = 0
     planted: int = 0
     searched: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     missed: dict[str, list[str]] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ class Report:
     def lines(self) -> Iterator[str]:
         """Yield the report, line by line; no secret."""
         yield f"{self.requests:,} requests in this process, {self.in_runtime} in the Lambda runtime"
-        yield ", ".join(f"{number} {kind}" for kind, number in sorted(self.kinds.items()))
+        yield "answered " + ", ".join(f"{number} {outcome}" for outcome, number in self.outcomes.most_common())
         yield f"{self.shapes:,} shapes of secrets searched for"
         for sink in SINKS:
             yield f"  {sink:22} {self.searched[sink]:>12,} bytes"
@@ -68,12 +68,13 @@ class Report:
                 yield f"  MISSED in {sink}: {shape}"
         yield f"{len(self.findings)} findings"
         for finding in self.findings:
-            yield f"  FOUND in {finding.sink}: {finding.secret}, {finding.shape}, {finding.length} characters; {finding.request}"
+            what = f"{finding.secret}, {finding.shape}, {finding.length} characters"
+            yield f"  FOUND in {finding.sink}: {what}; {finding.request}"
 
 
 def scan(requests: int, *, seed: int, built: Build | None) -> Report:
     """Send so many requests and search what they left; `built` None leaves the Lambda runtime out."""
-    rng, report, capture = random.Random(seed), Report(), Capture()  # noqa: S311  repeatable on purpose
+    rng, report, capture = random.Random(seed), Report(), Capture()
     pairs = [key_material.make() for _ in range(KEY_PAIRS)]
     for pair in pairs:
         capture.learn_key(private_key(pair))
@@ -83,13 +84,12 @@ def scan(requests: int, *, seed: int, built: Build | None) -> Report:
             report.planted, report.missed = proof.run(account)
         capture.entries.clear()
         while report.requests < requests:
-            with Account(capture, pairs, rng) as account:
+            with Account(capture, pairs, rng, report.outcomes) as account:
                 for _ in range(min(REQUESTS_PER_ACCOUNT, requests - report.requests)):
                     report.requests += 1
                     scenarios.run(account, rng, report.requests)
     if built:
         report.in_runtime = runtime_sample.run(capture, built, max(1, requests // RUNTIME_SHARE), rng)
-    report.kinds = Counter(entry.request.partition(": ")[2].partition(",")[0] for entry in capture.entries if entry.sink != "file")
     report.searched, report.shapes = capture.bytes_by_sink, len(capture.index)
     report.findings = sorted(set(_findings(capture)), key=lambda finding: (finding.sink, finding.request))
     return report

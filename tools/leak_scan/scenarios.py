@@ -47,6 +47,7 @@ HOSTILE_BODIES = (
     '"text"',
 )
 
+
 def run(account: Account, rng: random.Random, number: int) -> None:
     """Send one request, with a fault or without; collect what leaves."""
     send = rng.choices([send for _, send in SENDERS], [share for share, _ in SENDERS])[0]
@@ -71,10 +72,18 @@ def token_api(account: Account, rng: random.Random) -> None:
     )
     body, query = None, None
     if method == "GET":
-        query = {"sub": [str(rng.choice(SUBJECTS))]} if rng.random() < 0.5 else None  # noqa: PLR2004  a share
+        query = {"sub": [str(rng.choice(SUBJECTS))]} if rng.random() < 0.5 else None
     else:
-        body = rng.choice((None, json.dumps(_fields(account, rng)), json.dumps(_fields(account, rng)), rng.choice(HOSTILE_BODIES), _with_secret(account, rng)))
-    encoded = body is not None and rng.random() < 0.2  # noqa: PLR2004  a share
+        body = rng.choice(
+            (
+                None,
+                json.dumps(_fields(account, rng)),
+                json.dumps(_fields(account, rng)),
+                rng.choice(HOSTILE_BODIES),
+                _with_secret(account, rng),
+            )
+        )
+    encoded = body is not None and rng.random() < 0.2
     if encoded:
         body = base64.b64encode(str(body).encode(errors="replace")).decode()
     event = api_event(method=method, path=path, body=body, query=query, isBase64Encoded=encoded)
@@ -85,7 +94,9 @@ def token_api(account: Account, rng: random.Random) -> None:
 
 def token_invoke(account: Account, rng: random.Random) -> None:
     """Invoke the other function."""
-    payload: Any = rng.choice((_fields(account, rng), _fields(account, rng) | {"action": rng.choice(("token", "identity", "x"))}, None, [], "text"))
+    payload: Any = rng.choice(
+        (_fields(account, rng), _fields(account, rng) | {"action": rng.choice(("token", "identity", "x"))}, None, [], "text")
+    )
     account.call("token_invoke", payload, seconds=_seconds(rng))
 
 
@@ -93,9 +104,9 @@ def rotate_key(account: Account, rng: random.Random) -> None:
     """Have an operator, Secrets Manager or the hourly check do something about the key."""
     version_id = account.secrets_manager.labels.get("AWSPENDING") or "none"
     step = rng.choice(("createSecret", "setSecret", "testSecret", "finishSecret"))
-    if rng.random() < 0.3 and account.secrets_manager.is_over:  # noqa: PLR2004  a share
+    if rng.random() < 0.3 and account.secrets_manager.is_over:
         version_id = account.secrets_manager.begin()
-    if rng.random() < 0.4:  # noqa: PLR2004  a share
+    if rng.random() < 0.4:
         _upload_by_hand(account)
     payloads: list[Any] = [
         {"action": "create", "bits": 2048, "days": rng.choice((1, 30, 825))},
@@ -141,22 +152,26 @@ SENDERS: list[tuple[int, Callable[[Account, random.Random], None]]] = [
 
 def _fields(account: Account, rng: random.Random) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    if rng.random() < 0.6:  # noqa: PLR2004  a share
-        fields["sub"] = rng.choice(SUBJECTS[:2] if rng.random() < 0.6 else SUBJECTS)  # noqa: PLR2004  a share
-    if rng.random() < 0.2:  # noqa: PLR2004  a share
+    if rng.random() < 0.6:
+        fields["sub"] = rng.choice(SUBJECTS[:2] if rng.random() < 0.6 else SUBJECTS)
+    if rng.random() < 0.2:
         fields["min_ttl"] = rng.choice((0, 60, 600, 86_400, -1, 1.5, "60"))
-    if rng.random() < 0.3:  # noqa: PLR2004  a share
+    if rng.random() < 0.3:
         token = _living_token(account)
-        fields["rejected"] = rng.choice((hashlib.sha256(token.encode()).hexdigest()[:16], f"{rng.getrandbits(64):016x}", "x", 1))
-    if rng.random() < 0.1:  # noqa: PLR2004  a share
+        fields["rejected"] = rng.choice(
+            (hashlib.sha256(token.encode()).hexdigest()[:16], f"{rng.getrandbits(64):016x}", "x", 1)
+        )
+    if rng.random() < 0.1:
         fields[rng.choice(("colour", "Sub", "__class__", "requestContext"))] = "red"
     return fields
 
 
 def _with_secret(account: Account, rng: random.Random) -> str:
     """Return a body in which a caller sends a secret where none belongs: as a value, or as the whole body."""
-    value = _living_token(account) if rng.random() < 0.7 else account.pair.private_key  # noqa: PLR2004  a share
-    return rng.choice((value, json.dumps({"rejected": value}), json.dumps({"sub": value}), json.dumps({"colour": value}), json.dumps(value)))
+    value = _living_token(account) if rng.random() < 0.7 else account.pair.private_key
+    return rng.choice(
+        (value, json.dumps({"rejected": value}), json.dumps({"sub": value}), json.dumps({"colour": value}), json.dumps(value))
+    )
 
 
 def _living_token(account: Account) -> str:

@@ -1,7 +1,7 @@
 """Finds any fragment of any shape in any amount of text: an index of short pieces of the shapes, looked up along the text.
 
-A piece of GRAM bytes at every STEP-th place of a shape is in the index; whatever has MIN_FRAGMENT bytes in common with the shape
-contains one of them whole.
+A piece of GRAM bytes at every STEP-th place of a shape is in the index; whatever has MIN_FRAGMENT bytes in common with the
+shape contains one of them whole.
 """
 
 from __future__ import annotations
