@@ -28,7 +28,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run serve build test unit integration test-clients test-system fuzz openapi format lint pr check bench \
-  bench-fleet bench-rotation salesforce-project lock lock-check clean
+  bench-fleet bench-rotation leak-scan deadlines salesforce-project lock lock-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,12 @@ bench-fleet: venv ## Simulate fleets: cold at once, and in steady use
 
 bench-rotation: venv ## Change the key in nine ways, with 100,000 reads meanwhile: none may fail
 	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m benchmarks.rotation_report
+
+leak-scan: venv ## Search every sink for every secret of a run: 2,000 requests with faults, all logs at DEBUG (REQUESTS=, SEED=)
+	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m leak_scan $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED))
+
+deadlines: venv ## Hang each dependency at each point of a request, in the Lambda runtime: all answer in time, audited
+	PYTHONPATH=tools:layers/broker:. $(BIN)/python -m deadline_matrix
 
 salesforce-project: venv ## Write the app as a project for the Salesforce CLI: STACK=... CONTACT=you@acme.example [APP=...]
 	@test -n '$(STACK)' || { echo 'STACK=... names the deployed stack' >&2; exit 1; }
