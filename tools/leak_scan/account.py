@@ -7,6 +7,7 @@ two, uploads from here or by a person, opaque tokens or JWTs, with the shared ca
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -38,6 +39,7 @@ from local_salesforce import (
     KeyMaterial,
     LocalSalesforce,
     World,
+    key_material,
 )
 from local_stack.secret_rotation import SecretRotation
 from salesforce_broker import bootstrap
@@ -153,7 +155,9 @@ class Account:
         self.capture.aws = self._no_fault
         self.max_seconds = 900.0
         self.salesforce.faults.clear()
-        self.salesforce.set_certificate(DEFAULT_CONSUMER_KEY, self.pair.certificate)
+        self._trust_current_key()
+        for function in self.lambda_.functions.values():
+            function.reserved = None
         for user in self.salesforce.world.users:
             user.state = "active"
 
@@ -213,6 +217,12 @@ class Account:
         text = json.dumps({"client_id": client_id, "private_key": self.pair.private_key})
         return str(self.secrets.create_secret(Name=f"{name}-{uuid.uuid4()}", SecretString=text)["ARN"])
 
+    def _trust_current_key(self) -> None:
+        """Upload the certificate of the key in use to its app, as an administrator does after a change."""
+        fields = json.loads(self.secrets.get_secret_value(SecretId=self.secret_arn)["SecretString"])
+        pem = fields.get("certificate") or _certificate(fields["private_key"])
+        self.salesforce.set_certificate(fields.get("client_id", DEFAULT_CONSUMER_KEY), pem)
+
     def _noting_log_in(self) -> Callable[..., Any]:
         log_in = self.salesforce.sessions.log_in
 
@@ -230,6 +240,11 @@ class Account:
                 history = self.parameters.get_parameter_history(Name=found["Name"], WithDecryption=True)["Parameters"]
                 self.capture.add("parameter", json.dumps([found, history], default=repr))
                 self.parameters.delete_parameter(Name=found["Name"])
+
+
+@functools.cache
+def _certificate(pem: str) -> str:
+    return key_material.self_signed(private_key(KeyMaterial(pem, "")))
 
 
 def _outcome(answer: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@
 | form field `token` to the revocation endpoint | access token | token revocation (RFC 7009) |
 | header `Authorization` to Salesforce | access token | the identity URL and the Metadata API (RFC 6750) |
 | `SecretString` of PutSecretValue | private key, sealing key | the secret is where they are kept |
+| `Message` of Sign | header and claims of an assertion | KMS signs them; without the signature they open nothing |
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 _AUTHORIZATION = re.compile(rb"(?im)^(Authorization: Bearer ).*$")
 _FORM_FIELDS = re.compile(rb"(?:\A|(?<=&))(?:assertion|token)=[^&]*")
+_PARAMETERS = {"PutSecretValue": "SecretString", "Sign": "Message"}
 _ZIP = b"PK\x03\x04"
 
 
@@ -34,9 +36,8 @@ def in_answer(answer: object) -> object:
 
 
 def in_aws_call(operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a call's parameters without the value of the secret that it stores."""
-    hidden = {"SecretString"} if operation == "PutSecretValue" else set()
-    return {name: value for name, value in parameters.items() if name not in hidden}
+    """Return a call's parameters without what it is for."""
+    return {name: value for name, value in parameters.items() if name != _PARAMETERS.get(operation)}
 
 
 def in_http_request(data: bytes) -> Iterator[tuple[str, bytes]]:
