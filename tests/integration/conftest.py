@@ -96,7 +96,7 @@ class Account:
     def open(self, handler: str) -> ModuleType:
         """Import a function's handler as a cold start does, with nothing in memory."""
         bootstrap.token_service.cache_clear()
-        bootstrap.gateway_token.cache_clear()
+        bootstrap.gateway_token_source.cache_clear()
         spec = importlib.util.spec_from_file_location(f"{handler}_handler", FUNCTIONS / handler / "handler.py")
         assert spec is not None
         assert spec.loader is not None
@@ -129,4 +129,4 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     with mock_aws(), LocalSalesforce(World.default(keys.certificate())) as salesforce:
         yield Account(salesforce, monkeypatch)
     bootstrap.token_service.cache_clear()
-    bootstrap.gateway_token.cache_clear()
+    bootstrap.gateway_token_source.cache_clear()

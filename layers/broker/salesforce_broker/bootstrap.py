@@ -13,14 +13,14 @@ from salesforce_broker import __version__, config, observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.config import Settings
 from salesforce_broker.events import EventPublisher
-from salesforce_broker.keys.gateway_token import read_gateway_token
+from salesforce_broker.keys.gateway_token import GatewayTokenSource
 from salesforce_broker.keys.source import SigningKeySource
 from salesforce_broker.salesforce.client import SalesforceClient
 from salesforce_broker.salesforce.hints import HintContext
 from salesforce_broker.salesforce.transport import Transport
 from salesforce_broker.tokens.memory_cache import MemoryCache
 from salesforce_broker.tokens.refresh import TokenSource
-from salesforce_broker.tokens.service import TokenService
+from salesforce_broker.tokens.service import ANSWER_SECONDS, TokenService
 from salesforce_broker.tokens.shared_cache import NoSharedCache, SharedCache
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ SECRETS_MANAGER = Config(connect_timeout=1, read_timeout=2, retries={"mode": "st
 """At worst some 7 s: a cold start has 10, and a failed read must not end it."""
 
 GATEWAY_TOKEN = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
-"""At worst 2 s, after the key's 7 s: both fit into a cold start. The first request tries again."""
+"""One attempt: the first request tries again."""
+
+GATEWAY_TOKEN_SECONDS = 2.0
+"""For its read at a cold start, after the key's WARM_SECONDS: with the imports both fit into Lambda's 10 s."""
 
 PARAMETER_STORE = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """No second attempt: a miss costs one exchange, waiting for a cache costs every caller."""
@@ -52,11 +55,17 @@ def token_service() -> TokenService:
     return build(config.load(), clock=Clock())
 
 
+def gateway_token(seconds_left: float) -> str:
+    """Return the value that API Gateway adds to every event, empty if none is required; `seconds_left` of the invocation."""
+    source = gateway_token_source()
+    return source.get(Clock().deadline(seconds_left - ANSWER_SECONDS)) if source else ""
+
+
 @functools.cache
-def gateway_token() -> str:
-    """Return the value that API Gateway adds to every event, read at the first call; empty if none is required."""
+def gateway_token_source() -> GatewayTokenSource | None:
+    """Return this environment's source of the gateway token; None if none is required."""
     secret_arn = config.load().gateway_token_secret_arn
-    return read_gateway_token(boto3.client("secretsmanager", config=GATEWAY_TOKEN), secret_arn) if secret_arn else ""
+    return GatewayTokenSource(boto3.client("secretsmanager", config=GATEWAY_TOKEN), secret_arn) if secret_arn else None
 
 
 def cold_start() -> None:
@@ -83,7 +92,7 @@ def _warm() -> None:
     """Report whatever fails and leave it to the first request: an exception here would end the environment."""
     try:
         token_service().warm()
-        gateway_token()
+        gateway_token(GATEWAY_TOKEN_SECONDS)
     except Exception as error:  # noqa: BLE001  see above
         observability.report(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from typing import Any
 
@@ -149,26 +150,35 @@ def test_an_event_without_the_gateway_token_is_refused(variables: dict[str, Any]
     """Whoever may invoke the function directly writes the caller's ARN, but does not know the value."""
     event = api_event(method="GET" if path == "/identity" else "POST", path=path, stageVariables=variables)
     with pytest.raises(AccessDenied, match="did not come from the broker's API"):
-        request.from_api_gateway(event, Context(), gateway_token=lambda: TOKEN)
+        request.from_api_gateway(event, Context(), gateway_token=lambda _: TOKEN)
+
+
+def test_an_event_refused_for_the_gateway_token_is_audited(log: io.StringIO) -> None:
+    """By one line, which believes nothing else of the event."""
+    with pytest.raises(AccessDenied):
+        request.from_api_gateway(api_event(), Context(), gateway_token=lambda _: TOKEN)
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert ("token refused", "access_denied") == (line["message"], line["outcome"])
+    assert "caller" not in line
 
 
 def test_an_event_with_the_gateway_token_is_read() -> None:
     """As API Gateway sends it: a stage variable."""
     event = api_event(body='{"sub": "a@b.c"}', stageVariables={request.GATEWAY_TOKEN: TOKEN})
-    assert "a@b.c" == request.from_api_gateway(event, Context(), gateway_token=lambda: TOKEN).subject
+    assert "a@b.c" == request.from_api_gateway(event, Context(), gateway_token=lambda _: TOKEN).subject
 
 
 def test_a_health_check_needs_no_gateway_token() -> None:
     """It answers nothing about anybody, and must not depend on Secrets Manager."""
     event = api_event(method="GET", path="/health")
-    read = request.from_api_gateway(event, Context(), gateway_token=lambda: pytest.fail("the secret was read"))
+    read = request.from_api_gateway(event, Context(), gateway_token=lambda _: pytest.fail("the secret was read"))
     assert Action.HEALTH == read.action
 
 
 def test_stage_variables_of_another_type_are_no_event_of_the_gateway() -> None:
     """A text in which the token occurs is not the token."""
     with pytest.raises(InvalidRequest, match="stageVariables"):
-        request.from_api_gateway(api_event(stageVariables=TOKEN), Context(), gateway_token=lambda: TOKEN)
+        request.from_api_gateway(api_event(stageVariables=TOKEN), Context(), gateway_token=lambda _: TOKEN)
 
 
 @pytest.mark.parametrize("payload", [None, {}])

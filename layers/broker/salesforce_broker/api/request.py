@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from salesforce_broker import observability
 from salesforce_broker.config import USERNAME
-from salesforce_broker.errors import AccessDenied, InvalidRequest, NotFound
+from salesforce_broker.errors import AccessDenied, BrokerError, InvalidRequest, NotFound
 from salesforce_broker.tokens.model import Action, TokenRequest
 
 MAX_BODY_BYTES = 4096
@@ -54,17 +54,17 @@ ROUTES = {
 }
 
 
-def _none_required() -> str:
+def _none_required(_: float) -> str:
     return ""
 
 
 def from_api_gateway(
-    event: object, context: LambdaContext, *, gateway_token: Callable[[], str] = _none_required
+    event: object, context: LambdaContext, *, gateway_token: Callable[[float], str] = _none_required
 ) -> TokenRequest:
     """Read a REST API proxy event (payload version 1.0); refuse anything else, which did not come from API Gateway.
 
-    `gateway_token` returns what API Gateway adds to every event, empty if nothing is required. A health check needs none: it
-    answers nothing about anybody.
+    `gateway_token` returns, within the seconds that are left, what API Gateway adds to every event; empty if nothing is
+    required. A health check needs none: it answers nothing about anybody.
     """
     if not isinstance(event, dict):
         raise _no_event("it")
@@ -72,7 +72,12 @@ def from_api_gateway(
     if action is None:
         raise NotFound("There is no such method and path.", hint=f"There are: {_routes()}.")
     if action is not Action.HEALTH:
-        _refuse_unless_from_gateway(event, gateway_token())
+        try:
+            _refuse_unless_from_gateway(event, gateway_token(context.get_remaining_time_in_millis() / 1000))
+        except BrokerError as error:
+            # A decision that the token service never sees; nothing else in the event is worth believing.
+            observability.audit("token refused", entry_point="api", outcome=error.code)
+            raise
     query = _query(event)
     if event.get("httpMethod") == "POST":
         refuse_unknown(query, known=())
