@@ -633,7 +633,7 @@ def generation_labels(life: KeyLife, version_id: str) -> list[str]:
 
 
 def test_a_key_is_made_although_its_maker_may_not_change_its_policy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """KMS refuses such a policy unless the call says that a lockout is prevented: the account's administrators may change it."""
+    """KMS refuses such a policy unless the call says that a lockout is prevented: administrators may still change it."""
     life = start(key_store="kms")
     made: list[dict[str, Any]] = []
     create = bootstrap.kms_client().create_key
