@@ -86,7 +86,7 @@ def test_no_input_of_any_type_makes_another_exception(content: object) -> None:
     read(content)
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_mutation_of_a_valid_text_makes_another_exception(data: st.DataObject) -> None:
     """Cut, repeated, with a byte changed, or with what has a meaning put somewhere into it."""
@@ -110,7 +110,7 @@ def test_no_mutation_of_a_valid_text_makes_another_exception(data: st.DataObject
         read(changed.encode("latin-1", errors="replace"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(at=st.integers(0, len(DER) - 1), value=st.integers(0, 255))
 def test_no_changed_byte_of_a_key_makes_another_exception(at: int, value: int) -> None:
     """Lengths, tags, numbers."""
