@@ -232,6 +232,14 @@ def test_the_same_key_in_two_fields_is_one_key() -> None:
         pem.read_key_material(json.dumps({"private_key": PEM, "key": keys.pem(keys.rsa_key("next"))}))
 
 
+def test_key_and_certificate_in_each_other_s_field_are_taken() -> None:
+    """Both are there, and what they are is plain."""
+    certificate = keys.certificate()
+    material = pem.read_key_material(json.dumps({"private_key": certificate, "certificate": PEM}))
+    assert PEM == material.key_pem()
+    assert certificate == material.certificate_pem()
+
+
 def test_fields_of_a_secret_have_their_own_names() -> None:
     """Other fields stay as they are: who changes the key refuses them."""
     fields = pem.read_secret_fields('{"kmsKeyArn": "arn", "sealing-key": "c2VhbA==", "host": "x", "Private Key": ""}')

@@ -59,7 +59,7 @@ _PATH = re.compile(
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
-    r"<.{0,200}>|\$\{?.{0,200}|\{\{.{0,200}|%.{0,200}%|\[.{0,200}\]|\.{3,}|…|x+|\*+|-+"
+    r"<[^<>]{0,200}>|\$\{?.{0,200}|\{\{.{0,200}|%.{0,200}%|\[.{0,200}\]|\.{3,}|…|x+|\*+|-+"
     r"|change.{0,20}|to-?do|tbd|fix-?me|placeholder|example|dummy|secret|none|null|undefined|nil|n/a|test|string"
     r"|.{0,40}\b(?:your|paste|insert|replace)\b.{0,200}|your.{0,200}",
     re.IGNORECASE,
