@@ -204,9 +204,9 @@ def _certificates(blocks: Sequence[Block]) -> list[x509.Certificate]:
 
 def _certificate_of(key: RSAPrivateKey, text: Contents) -> x509.Certificate | None:
     """Return the certificate that belongs to the key, of several the one that ends last; None if there is none at all."""
-    if text.beside and not any(block.kind is Kind.CERTIFICATE for block in text.beside):
-        raise not_a_certificate(block.kind for block in text.beside)
     blocks = [block for block in (*text.beside, *text.blocks) if block.kind is Kind.CERTIFICATE]
+    if text.beside and not blocks:
+        raise not_a_certificate(block.kind for block in text.beside)
     found = _certificates(blocks)
     if blocks and not found:
         raise not_a_certificate([Kind.DAMAGED])
