@@ -180,7 +180,7 @@ def test_a_binary_secret_is_read_as_it_is() -> None:
         source = SigningKeySource(
             cast("Any", secrets), secret_arn="arn", client_id=keys.CLIENT_ID, kms=no_kms, clock=ManualClock().clock()
         )
-        assert keys.rsa_key().public_key() == source.current().public_key
+        assert keys.rsa_key().public_key() == source.current(SOON).public_key
 
 
 def test_an_unusable_secret_heals_without_a_restart() -> None:
