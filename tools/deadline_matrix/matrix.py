@@ -32,7 +32,7 @@ from salesforce_broker.operations.rotation.key_pair import encode_certificate, s
 from tests.support.events import api_event
 
 FUNCTION_SECONDS = 8
-"""Of a request. Short, so that the matrix is done in minutes; the template's 20 s only leave more room."""
+"""Of a request. Short, so that the matrix is done in minutes; the template's 20 s only leave more time."""
 
 START_FUNCTION_SECONDS = 12
 """The same where a cold start meets the dependency: the emulator counts it as part of the first invocation."""

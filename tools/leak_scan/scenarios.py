@@ -182,7 +182,7 @@ def _living_token(account: Account) -> str:
 
 
 def _upload_by_hand(account: Account) -> None:
-    """Be the administrator who uploads the certificate of the key that waits."""
+    """Upload the certificate of the pending key, as an administrator does."""
     with contextlib.suppress(account.parameters.exceptions.ParameterNotFound):
         found = account.parameters.get_parameter(Name=CERTIFICATE_PARAMETER)["Parameter"]["Value"]
         for consumer_key in (DEFAULT_CONSUMER_KEY, OTHER_CONSUMER_KEY):
