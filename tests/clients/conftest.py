@@ -23,7 +23,7 @@ from local_salesforce import (
 
 INSTALLED = Path(__file__).parents[2] / ".build" / "clients"
 DRIVERS = Path(__file__).parent / "drivers"
-LONGEST_SECONDS = 120
+MAX_SECONDS = 120
 
 CDP_CONNECTOR = "salesforce-cdp-connector"
 DJANGO = "django-salesforce"
@@ -80,7 +80,7 @@ class Bench:
             capture_output=True,
             text=True,
             check=False,
-            timeout=LONGEST_SECONDS,
+            timeout=MAX_SECONDS,
         )
         assert ended.stdout, ended.stderr
         found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
@@ -104,7 +104,7 @@ class Bench:
             capture_output=True,
             text=True,
             check=False,
-            timeout=LONGEST_SECONDS,
+            timeout=MAX_SECONDS,
         )
         found: dict[str, Any] = json.loads(ended.stdout)
         return found
