@@ -1,5 +1,5 @@
 // Run one Node client once: `node_clients.cjs CLIENT`, with what to do as JSON on stdin; prints one line of JSON.
-// Owns how each client is brought to loopback. Expects nothing: the tests do.
+// Each function brings its client to loopback; the tests judge what it did.
 "use strict";
 
 const fs = require("node:fs");

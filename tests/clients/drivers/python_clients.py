@@ -1,6 +1,6 @@
 """Run one Python client once: `python_clients.py CLIENT`, with what to do as JSON on stdin; prints one line of JSON.
 
-Owns how each client is brought to loopback. Expects nothing: the tests do.
+Each function brings its client to loopback; the tests judge what it did.
 """
 
 from __future__ import annotations
