@@ -182,11 +182,7 @@ def _living_token(account: Account) -> str:
 
 
 def _upload_by_hand(account: Account) -> None:
-<<<<<<< HEAD
-    """Be the administrator who uploads the certificate of the pending key."""
-=======
     """Upload the certificate of the pending key, as an administrator does."""
->>>>>>> 7b8c9f12c41b481316be6799bb5dd61df48bda3e
     with contextlib.suppress(account.parameters.exceptions.ParameterNotFound):
         found = account.parameters.get_parameter(Name=CERTIFICATE_PARAMETER)["Parameter"]["Value"]
         for consumer_key in (DEFAULT_CONSUMER_KEY, OTHER_CONSUMER_KEY):
