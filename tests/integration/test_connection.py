@@ -277,14 +277,13 @@ def _answers_at_once(answer: bytes = b"HTTP/1.1 400 Bad Request\r\n\r\n", *, res
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        with listener, listener.accept()[0] as connection:
+        with contextlib.suppress(OSError), listener, listener.accept()[0] as connection:
             connection.recv(1)
             connection.sendall(answer)
             if reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
-                with contextlib.suppress(OSError):
-                    connection.recv(100_000)
+                connection.recv(100_000)
 
     threading.Thread(target=serve, daemon=True).start()
     return int(listener.getsockname()[1])
