@@ -97,8 +97,8 @@ class Caller:
         self.broker = Broker("broker", session=self.lambda_, clock=cast("Any", self.clock.clock()))
 
     @property
-    def asked(self) -> int:
-        """How often the broker was asked."""
+    def requests(self) -> int:
+        """How many requests the broker got."""
         return len(self.lambda_.calls)
 
 

@@ -172,13 +172,13 @@ def _attributes(base: str, name: str, row: Row) -> Row:
 
 def _object(request: Request) -> Row:
     try:
-        given = json.loads(request.body)
+        fields = json.loads(request.body)
     except ValueError:
-        given = None
-    if not isinstance(given, dict):
+        fields = None
+    if not isinstance(fields, dict):
         raise Invalid("JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has no entity body.")
-    given.pop("attributes", None)
-    return given
+    fields.pop("attributes", None)
+    return fields
 
 
 def _not_found() -> Invalid:

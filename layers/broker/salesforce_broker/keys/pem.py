@@ -119,17 +119,17 @@ def read_secret_fields(content: str | bytes) -> dict[str, Any]:
     return KeyText().fields(content)
 
 
-def read_client_id(given: object, forms: dict[str, None] | None = None) -> str:
+def read_client_id(text: object, forms: dict[str, None] | None = None) -> str:
     """Return a consumer key without blanks and quotes around it; empty if there is none; SigningKeyUnusable."""
-    if given is None or given == "":
+    if text is None or text == "":
         return ""
-    client_id = given.strip(" \t\r\n\f\v\0\u00a0\ufeff\"'`,;").removesuffix("\\n") if isinstance(given, str) else ""
+    client_id = text.strip(" \t\r\n\f\v\0\u00a0\ufeff\"'`,;").removesuffix("\\n") if isinstance(text, str) else ""
     if not _CLIENT_ID.fullmatch(client_id):
         raise refuse(
             "The consumer key ('client_id') is not one: it has blanks, control characters or others that no consumer key has.",
             "Copy it from the app: Settings > OAuth Settings > Consumer Key and Secret.",
         )
-    if client_id != given and forms is not None:
+    if client_id != text and forms is not None:
         forms[ODD_CLIENT_ID] = None
     return client_id
 
