@@ -14,8 +14,8 @@ import pytest
 
 from local_stack.loopback import Loopback
 from salesforce_broker_client import Broker
+from tests.support.broker_answers import USERNAME, answer
 from tests.support.signatures import Arrived
-from tests.unit.client.conftest import USERNAME, answer
 
 CREDENTIALS: dict[str, Any] = {
     "aws_access_key_id": "AKID",
