@@ -173,7 +173,7 @@ class _Salesforce(FakeTransport):
 
     def _answer(self) -> Reply:
         self._stage.clock.advance(LOGIN_SECONDS)
-        return builders.reply(builders.answer(access_token=f"00D!{len(self.assertions)}"))
+        return builders.reply(builders.answer(access_token=f"00D000000000001!{len(self.assertions)}"))
 
 
 class _ThrottledStore(FakeParameterStore):
