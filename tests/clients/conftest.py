@@ -1,14 +1,17 @@
-"""Six clients and how each is run: in a process of its own, with the packages of `.build/clients`."""
+"""Ten clients and how each is run: in a process of its own, with the packages of `.build/clients`."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+import requests
 
 from local_salesforce import (
     DEFAULT_CONNECTED_APP_KEY,
@@ -22,10 +25,18 @@ INSTALLED = Path(__file__).parents[2] / ".build" / "clients"
 DRIVERS = Path(__file__).parent / "drivers"
 MAX_SECONDS = 120
 
-PYTHON_CLIENTS = ["simple-salesforce", "aiosalesforce", "CumulusCI"]
-NODE_CLIENTS = ["jsforce", "salesforce-jwt-bearer-token-flow"]
+CDP_CONNECTOR = "salesforce-cdp-connector"
+DJANGO = "django-salesforce"
+PUBSUB_CLIENT = "salesforce-pubsub-api-client"
 SALESFORCE_CLI = "Salesforce CLI"
+PYTHON_CLIENTS = ["simple-salesforce", "aiosalesforce", "CumulusCI", "Authlib", CDP_CONNECTOR]
+NODE_CLIENTS = ["jsforce", "salesforce-jwt-bearer-token-flow", PUBSUB_CLIENT]
+
 CLIENTS = [*PYTHON_CLIENTS, *NODE_CLIENTS, SALESFORCE_CLI]
+"""Those that log in by the JWT bearer flow."""
+
+REST_CLIENTS = [*(client for client in CLIENTS if client != CDP_CONNECTOR), DJANGO]
+"""Those that use the data API; the first of them for what it is not, the last with a token that it is given."""
 
 LOGIN_AUDIENCE_ONLY = {"aiosalesforce"}
 """Their audience is always a login host's: they are for connected apps."""
@@ -39,6 +50,7 @@ class Bench:
         self.home = home
         self.key_file = home / "server.key"
         self.key_file.write_text(key.private_key)
+        self.certificate = key.certificate
 
     def run(self, client: str, **changes: str) -> dict[str, Any]:
         """Have a client log in, query, create and read; return what it did, or its `error` and the error's `kind`."""
@@ -49,10 +61,14 @@ class Bench:
             "consumer_key": DEFAULT_CONNECTED_APP_KEY if client in LOGIN_AUDIENCE_ONLY else DEFAULT_CONSUMER_KEY,
             "username": DEFAULT_USERNAME,
             "key_file": str(self.key_file),
+            "server_certificate": self.certificate,
+            "server_key_file": str(self.key_file),
             "kill": "",
         } | changes
         if client == SALESFORCE_CLI:
             return self._cli_run(order)
+        if client == DJANGO:
+            order |= self._token()
         python = INSTALLED / "python" / "bin"
         command = [str(python / "python"), str(DRIVERS / "python_clients.py"), client]
         if client in NODE_CLIENTS:
@@ -69,6 +85,14 @@ class Bench:
         assert ended.stdout, ended.stderr
         found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
         return found
+
+    def _token(self) -> dict[str, str]:
+        """Log in for a client that only takes a token."""
+        claims = {"iss": DEFAULT_CONSUMER_KEY, "sub": DEFAULT_USERNAME, "aud": self.salesforce.url, "exp": time.time() + 120}
+        assertion = jwt.encode(claims, self.key_file.read_text(), "RS256")
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        answer: dict[str, str] = requests.post(f"{self.salesforce.url}/services/oauth2/token", data=form, timeout=30).json()
+        return {name: answer[name] for name in ("access_token", "instance_url")}
 
     def cli(self, *words: str, **environment: str) -> dict[str, Any]:
         """Run the Salesforce CLI; return its JSON."""

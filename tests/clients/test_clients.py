@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME
-from tests.clients.conftest import CLIENTS, SALESFORCE_CLI, Bench
+from tests.clients.conftest import CDP_CONNECTOR, CLIENTS, DJANGO, PUBSUB_CLIENT, REST_CLIENTS, SALESFORCE_CLI, Bench
 from tests.clients.setups import ODD_ANSWERS, SETUPS, UNREACHABLE
 from tests.clients.wording import ODD_WORDS, refusal_by, refusal_in
 
 RENEWS_BY_ITSELF = {"aiosalesforce", "simple-salesforce", SALESFORCE_CLI}
-"""They log in again when a session has ended; the others hand its error on."""
+"""They log in again when a session has ended; the others pass its error on, django-salesforce in its own words."""
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", REST_CLIENTS)
 def test_a_client_logs_in_queries_creates_and_reads(bench: Bench, client: str) -> None:
     """With its own assertion, its own way of posting, and its own idea of the data API."""
     did = bench.run(client)
@@ -24,15 +24,18 @@ def test_a_client_logs_in_queries_creates_and_reads(bench: Bench, client: str) -
     assert (200, DEFAULT_USERNAME) == (login.status, login.subject)
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", REST_CLIENTS)
 def test_a_killed_session_is_what_the_client_takes_it_for(bench: Bench, client: str) -> None:
     """INVALID_SESSION_ID, which some answer by logging in again."""
     did = bench.run(client, kill=f"{bench.salesforce.url}/__admin/sessions")
     if client in RENEWS_BY_ITSELF:
         assert ("Acme", 2) == (did["after"][0]["Name"], bench.salesforce.logins())
+    elif client == DJANGO:
+        assert did["error"].startswith("Can never reauthenticate a token")
     else:
         assert "INVALID_SESSION_ID" in did["error"]
         assert "Session expired or invalid" in did["error"]
+    if client not in RENEWS_BY_ITSELF:
         assert 1 == bench.salesforce.logins()
 
 
@@ -102,3 +105,26 @@ def test_jsforce_asks_who_it_is_and_revokes_its_token(bench: Bench) -> None:
     did = bench.run("jsforce")
     assert (DEFAULT_USERNAME, "INVALID_SESSION_ID: Session expired or invalid") == (did["username"], did["late"])
     assert [200] == [entry.status for entry in bench.salesforce.journal if entry.path == "/services/oauth2/revoke"]
+
+
+def test_the_pubsub_client_sends_token_instance_and_org(bench: Bench) -> None:
+    """The metadata of a gRPC call; the org's id comes from userinfo."""
+    assert "00D0000000localEAA" == bench.run(PUBSUB_CLIENT)["tenant"]
+    assert [200] == [entry.status for entry in bench.salesforce.journal if entry.path == "/services/oauth2/userinfo"]
+
+
+def test_the_data_360_connector_logs_in_and_exchanges_its_token(bench: Bench) -> None:
+    """All parameters in the URL's query; then it revokes the token that it logged in with, whoever else holds it."""
+    bench.salesforce.world.app(DEFAULT_CONSUMER_KEY).scopes = "api id cdp_query_api"
+    did = bench.run(CDP_CONNECTOR)
+    assert 3 == did.get("tenant_token_parts"), did
+    assert bench.salesforce.url == f"http://{did['tenant']}"
+    assert ["query"] == [attempt.parameters_in for attempt in bench.salesforce.login_attempts]
+    assert [] == bench.salesforce.sessions.living()
+
+
+def test_the_data_360_connector_needs_a_scope_of_data_360(bench: Bench) -> None:
+    """The login works, the second exchange is refused."""
+    did = bench.run(CDP_CONNECTOR)
+    assert "CDP token retrieval failed with code 400" == did["error"]
+    assert 1 == bench.salesforce.logins()

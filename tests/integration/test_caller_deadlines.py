@@ -16,7 +16,7 @@ from salesforce_broker_client import Broker, BrokerUnreachable
 from tests.support.broker_endpoint import BrokerEndpoint, caller
 
 PACE_SECONDS = 0.02
-PATIENCE_SECONDS = 30
+MAX_STREAM_SECONDS = 30
 """For which a server goes on: a call that ends before has ended by its own timeout."""
 
 
@@ -59,7 +59,7 @@ class Slow:
         connection, _ = self._listening.accept()
         with connection:
             connection.recv(65536)
-            ends = time.monotonic() + PATIENCE_SECONDS
+            ends = time.monotonic() + MAX_STREAM_SECONDS
             connection.settimeout(self._pace)
             for piece in self._stream():
                 if time.monotonic() > ends:
@@ -94,7 +94,7 @@ def test_an_answer_that_does_not_end_ends_at_the_timeout(transport: str, stream:
         broker = ready(transport, slow.url, monkeypatch)
         with pytest.raises(BrokerUnreachable):
             broker.token(timeout=0.6)
-        assert slow.hung_up.wait(PATIENCE_SECONDS / 3)
+        assert slow.hung_up.wait(MAX_STREAM_SECONDS / 3)
 
 
 @pytest.mark.parametrize("transport", ["invoke", "https"])
@@ -104,14 +104,14 @@ def test_a_flood_as_fast_as_it_can_ends_too(transport: str, monkeypatch: pytest.
         broker = ready(transport, slow.url, monkeypatch)
         with pytest.raises(BrokerUnreachable):
             broker.token(timeout=0.6)
-        assert slow.hung_up.wait(PATIENCE_SECONDS / 3)
+        assert slow.hung_up.wait(MAX_STREAM_SECONDS / 3)
 
 
 @pytest.mark.parametrize("transport", ["invoke", "https"])
 def test_a_name_that_takes_for_ever_is_not_waited_for(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The resolver knows no timeout; the error says what the time went to."""
     go = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: go.wait(PATIENCE_SECONDS))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: go.wait(MAX_STREAM_SECONDS))
     broker = ready(transport, "http://localhost:9", monkeypatch)
     with pytest.raises(BrokerUnreachable, match=r"within 0\.5 s: the time ran out while waiting for localhost"):
         broker.token(timeout=0.5)
@@ -128,7 +128,7 @@ class SlowCredentials:
 
     def get_credentials(self) -> None:
         """Hang."""
-        assert self.go.wait(PATIENCE_SECONDS)
+        assert self.go.wait(MAX_STREAM_SECONDS)
 
     def client(self, *_: Any, **__: Any) -> None:
         """Hang likewise."""
@@ -153,7 +153,7 @@ def test_a_tls_handshake_that_does_not_end_ends_at_the_timeout(transport: str, m
         broker = ready(transport, slow.url.replace("http:", "https:"), monkeypatch)
         with pytest.raises(BrokerUnreachable):
             broker.token(timeout=0.6)
-        assert slow.hung_up.wait(PATIENCE_SECONDS / 3)
+        assert slow.hung_up.wait(MAX_STREAM_SECONDS / 3)
 
 
 @pytest.mark.parametrize("transport", ["invoke", "https"])

@@ -79,7 +79,7 @@ class Callers:
         """Return a client that invokes, and whose tokens are for a My Domain, as in Salesforce."""
         broker = self.broker()
         call = broker._transport.call  # noqa: SLF001  every call of the broker goes through here
-        broker._transport.call = lambda *given: call(*given) | {"instance_url": MY_DOMAIN}  # type: ignore[method-assign]  # noqa: SLF001
+        broker._transport.call = lambda *args: call(*args) | {"instance_url": MY_DOMAIN}  # type: ignore[method-assign]  # noqa: SLF001
         return broker
 
     @property

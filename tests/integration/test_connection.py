@@ -169,8 +169,8 @@ def test_no_socket_is_left_of_a_race(silent: list[int], start: Start, monkeypatc
     made: list[socket.socket] = []
     begin = addresses._start_connecting  # noqa: SLF001  what it makes is what must be closed
 
-    def noted(*given: Any) -> socket.socket:
-        made.append(begin(*given))
+    def noted(*args: Any) -> socket.socket:
+        made.append(begin(*args))
         return made[-1]
 
     monkeypatch.setattr(addresses, "_start_connecting", noted)
@@ -208,10 +208,10 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> trustme.CA:
     return trusted
 
 
-def server(authority: trustme.CA, name: str = HOST, **given: Any) -> ssl.SSLContext:
+def server(authority: trustme.CA, name: str = HOST, **settings: Any) -> ssl.SSLContext:
     """Return a server's side of TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name, **given).configure_cert(context)
+    authority.issue_cert(name, **settings).configure_cert(context)
     return context
 
 
@@ -243,7 +243,7 @@ def test_bytes_that_tls_has_decrypted_do_not_begin_the_next_answer(
 
 
 @pytest.mark.parametrize("kind", ["other-name", "unknown-issuer", "expired", "plain-http"])
-def test_who_cannot_be_salesforce_is_told_by_what_it_shows(
+def test_a_peer_that_cannot_be_salesforce_is_recognised_by_what_it_shows(
     authority: trustme.CA, start: Start, names: Callable[[Callable[[], Any]], None], kind: str
 ) -> None:
     """A wrong set-up: no further attempt helps."""

@@ -318,7 +318,7 @@ def test_a_second_stop_begins_another_generation(operator: Operator) -> None:
         assert found <= second[version_id]
 
 
-def test_a_secret_that_cannot_be_labelled_is_told_and_nothing_else_waits(
+def test_a_secret_that_cannot_be_labelled_is_reported_and_nothing_else_waits(
     operator: Operator, aws_fails: Callable[[str, str], None]
 ) -> None:
     """Everything else is done; the same action again does what is left."""

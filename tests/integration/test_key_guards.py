@@ -132,7 +132,7 @@ def test_no_key_is_tested_or_activated_during_an_emergency_stop(apps: int, uploa
         current = life.secrets_manager.labels["AWSCURRENT"]
         version_id = life.secrets_manager.begin()
         token_functions.stop(TOKEN_FUNCTION)
-        asked = logins(life)
+        before = logins(life)
         step(life, "createSecret", version_id)()
         assert version_id == life.invoke({"action": "certificate"})["version_id"]
         refused: list[Callable[[], Any]] = [
@@ -146,7 +146,7 @@ def test_no_key_is_tested_or_activated_during_an_emergency_stop(apps: int, uploa
         for run in refused:
             with pytest.raises(EmergencyStopActive, match="emergency stop is in force"):
                 run()
-        assert asked == logins(life)
+        assert before == logins(life)
         assert current == life.secrets_manager.labels["AWSCURRENT"]
         token_functions.start(TOKEN_FUNCTION)
         life.finish(version_id)
@@ -167,10 +167,10 @@ def test_the_first_key_is_announced_instead_of_uploaded_during_an_emergency_stop
         life.secret_arn = life.secrets.create_secret(Name="empty")["ARN"]
         life.variables["SIGNING_KEY_SECRET_ARN"] = life.secret_arn
         token_functions.stop(TOKEN_FUNCTION)
-        asked = logins(life)
+        before = logins(life)
         made = life.invoke({"action": "create", "bits": 2048})
         assert "AWSCURRENT" == made["stage"]
-        assert asked == logins(life)
+        assert before == logins(life)
         assert ["Certificate To Upload"] == [kind for kind, _ in life.announced]
 
 
@@ -179,7 +179,7 @@ def test_a_stop_that_cannot_be_seen_is_one(monkeypatch: pytest.MonkeyPatch) -> N
     with KeyLife(pair=PAIR) as life:
         life.invoke({"action": "create", "bits": 2048})
         life.be_the_person()
-        asked = logins(life)
+        before = logins(life)
         with monkeypatch.context() as patch:
 
             def fail(**_: object) -> None:
@@ -191,7 +191,7 @@ def test_a_stop_that_cannot_be_seen_is_one(monkeypatch: pytest.MonkeyPatch) -> N
         life.variables["TOKEN_FUNCTIONS"] = ""
         with pytest.raises(SettingsInvalid, match="TOKEN_FUNCTIONS"):
             life.invoke({"action": "finish"})
-        assert asked == logins(life)
+        assert before == logins(life)
 
 
 def lambda_client() -> Any:
@@ -213,8 +213,8 @@ def test_finish_reports_no_failure_after_the_key_was_activated(monkeypatch: pyte
         secrets, ssm = clients(life)
         move = secrets.update_secret_version_stage
 
-        def fail_after(**given: Any) -> Any:
-            answer = move(**given) if given["VersionStage"] == "AWSCURRENT" else None
+        def fail_after(**arguments: Any) -> Any:
+            answer = move(**arguments) if arguments["VersionStage"] == "AWSCURRENT" else None
             if broken == "answer" or answer is None:
                 raise client_error("InternalServiceError")
             return answer

@@ -29,7 +29,7 @@ from tests.support.key_life import KeyLife
 from tests.support.key_texts import ENCODINGS, HAS_KEYTOOL, REFUSED, TEXTS, KeyTools
 
 PAIR = KeyMaterial(keys.pem(keys.rsa_key()), keys.certificate())
-SHORTEST_LINE = 24
+MIN_LINE = 24
 """Of base64: what is shorter may be anything."""
 
 
@@ -123,7 +123,7 @@ def private_lines(tools: KeyTools) -> set[str]:
     assert tools.chain
     texts = [tools.key, tools.pkcs1, tools.other_key, tools.openssh, (tools.folder / "ca.key").read_text(), PAIR.private_key]
     lines = {line for text in texts for line in text.splitlines() if not line.startswith("-----")}
-    return {line for line in lines if len(line) >= SHORTEST_LINE}
+    return {line for line in lines if len(line) >= MIN_LINE}
 
 
 def text_of(content: str | bytes) -> str:

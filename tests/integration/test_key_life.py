@@ -61,8 +61,8 @@ def start() -> Iterator[Start]:
     """Return a function that starts a stack."""
     started: list[KeyLife] = []
 
-    def begin(**given: Any) -> KeyLife:
-        started.append(KeyLife(pair=PAIR, **given).__enter__())
+    def begin(**settings: Any) -> KeyLife:
+        started.append(KeyLife(pair=PAIR, **settings).__enter__())
         return started[-1]
 
     yield begin
@@ -150,8 +150,8 @@ class CrashAfter:
                 self._count()
             return answers
 
-        def send_or_crash(transport: Any, *given: Any, **rest: Any) -> Any:
-            reply = send(transport, *given, **rest)
+        def send_or_crash(transport: Any, *args: Any, **kwargs: Any) -> Any:
+            reply = send(transport, *args, **kwargs)
             self._count()
             return reply
 
@@ -262,7 +262,7 @@ def test_what_an_upload_does_not_change_is_named_without_polling(start: Start) -
     assert version_id == life.secrets_manager.labels["AWSCURRENT"]
 
 
-def test_a_person_is_told_what_to_upload_where_and_waited_for(start: Start) -> None:
+def test_an_event_says_what_to_upload_where_until_a_person_has_done_it(start: Start) -> None:
     """Every hour the function looks, once a day it says so again; whoever uploads has nothing else to do."""
     life = start(apps=2)
     version_id = life.secrets_manager.begin()
@@ -352,7 +352,7 @@ def test_there_is_nothing_to_move_back_to(start: Start) -> None:
 
 
 def test_a_pair_that_was_made_elsewhere_is_imported(start: Start) -> None:
-    """The article's server.key and server.crt; as the first key, or as the next one."""
+    """server.key and server.crt, as `openssl req` makes them; as the first key, or as the next one."""
     life = start()
     brought = key_material.make()
     fields = {"private_key": brought.private_key, "certificate": brought.certificate}
@@ -509,7 +509,7 @@ def test_an_upload_that_fails_is_named_and_changes_nothing(
 
 @pytest.mark.parametrize("bits", [2048, 3072, 4096])
 def test_a_key_in_kms_signs_and_is_nowhere_else(start: Start, bits: int, log: io.StringIO) -> None:
-    """Born there; its certificate's signature is its own, Salesforce takes its assertions, environments share tokens."""
+    """Created there; its certificate's signature is its own, Salesforce takes its assertions, environments share tokens."""
     life = start(key_store="kms")
     made = life.invoke({"action": "create", "bits": bits})
     life.be_the_person()
@@ -633,21 +633,21 @@ def generation_labels(life: KeyLife, version_id: str) -> list[str]:
 
 
 def test_a_key_is_made_although_its_maker_may_not_change_its_policy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """KMS refuses such a policy unless it is told that a lockout is prevented: the account's administrators may change it."""
+    """KMS refuses such a policy unless the call says that a lockout is prevented: administrators may still change it."""
     life = start(key_store="kms")
     made: list[dict[str, Any]] = []
     create = bootstrap.kms_client().create_key
 
-    def note(**given: Any) -> Any:
-        made.append(given)
-        return create(**given)
+    def note(**arguments: Any) -> Any:
+        made.append(arguments)
+        return create(**arguments)
 
     monkeypatch.setattr(bootstrap.kms_client(), "create_key", note)
     life.invoke({"action": "create", "bits": 2048})
-    (given,) = made
-    assert given["BypassPolicyLockoutSafetyCheck"] is True
+    (arguments,) = made
+    assert arguments["BypassPolicyLockoutSafetyCheck"] is True
     root = {"AWS": "arn:aws:iam::123456789012:root"}
-    assert [root] == [each["Principal"] for each in json.loads(given["Policy"])["Statement"] if each["Action"] == "kms:*"]
+    assert [root] == [each["Principal"] for each in json.loads(arguments["Policy"])["Statement"] if each["Action"] == "kms:*"]
 
 
 @pytest.mark.parametrize(("code", "retryable"), [("DisabledException", False), ("ThrottlingException", True)])

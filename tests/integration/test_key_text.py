@@ -172,12 +172,12 @@ def test_each_command_of_the_cures_cures(tools: KeyTools) -> None:
     """Decrypting, converting and taking out, with the arguments that the hints give."""
     encrypted = tools.openssl("pkcs8", "-topk8", "-passout", f"pass:{key_texts.PASSWORD}", text=tools.key)
     (tools.folder / "encrypted.key").write_text(encrypted)
-    given = ("-passin", f"pass:{key_texts.PASSWORD}")
-    tools.openssl("pkey", "-in", "encrypted.key", *given, "-out", "decrypted.key")
+    password = ("-passin", f"pass:{key_texts.PASSWORD}")
+    tools.openssl("pkey", "-in", "encrypted.key", *password, "-out", "decrypted.key")
     tools.ssh_keygen("-p", "-N", key_texts.PASSWORD)
     tools.run("ssh-keygen", "-p", "-m", "PEM", "-f", "id_rsa", "-P", key_texts.PASSWORD, "-N", "")
     tools.pkcs12()
-    tools.openssl("pkcs12", "-in", "server.p12", "-nodes", *given, "-out", "taken-out.key")
+    tools.openssl("pkcs12", "-in", "server.p12", "-nodes", *password, "-out", "taken-out.key")
     for file in ("decrypted.key", "id_rsa", "taken-out.key"):
         assert tools.key == pem.read_key_material((tools.folder / file).read_bytes()).key_pem()
 

@@ -168,7 +168,7 @@ def test_a_compressed_refusal_keeps_its_status(start: Start, status: int) -> Non
     assert (status, b"") == (answer.status, answer.body)
 
 
-def test_a_long_web_page_is_told_from_a_long_answer(start: Start) -> None:
+def test_a_long_web_page_is_distinguished_from_a_long_answer(start: Start) -> None:
     """A login page of any length says what it is."""
     assert post(start(ok(b"\n<!DOCTYPE html>" + b"x" * 300_000)).url, seconds=5).body.startswith(b"\n<!DOCTYPE")
 

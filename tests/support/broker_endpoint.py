@@ -14,8 +14,8 @@ import pytest
 
 from local_stack.loopback import Loopback
 from salesforce_broker_client import Broker
+from tests.support.broker_answers import USERNAME, answer
 from tests.support.signatures import Arrived
-from tests.unit.client.conftest import USERNAME, answer
 
 CREDENTIALS: dict[str, Any] = {
     "aws_access_key_id": "AKID",
@@ -74,8 +74,8 @@ def send_json(handler: BaseHTTPRequestHandler, status: int, body: object, **head
         handler.wfile.write(content)
 
 
-def caller(transport: str, url: str, monkeypatch: pytest.MonkeyPatch, **given: Any) -> Broker:
+def caller(transport: str, url: str, monkeypatch: pytest.MonkeyPatch, **kwargs: Any) -> Broker:
     """Return a client that goes by that transport ("invoke" or "https") to the endpoint at `url`."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
-    given = {"session": boto3.Session(**CREDENTIALS)} | given
-    return Broker("TokenFunction", **given) if transport == "invoke" else Broker(url=url, **given)
+    kwargs = {"session": boto3.Session(**CREDENTIALS)} | kwargs
+    return Broker("TokenFunction", **kwargs) if transport == "invoke" else Broker(url=url, **kwargs)

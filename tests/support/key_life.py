@@ -148,8 +148,8 @@ class KeyLife:
 
     def invoke(self, payload: Mapping[str, object]) -> dict[str, Any]:
         """Invoke the rotation's function, cold."""
-        given, rotation = config.load(self.variables), operations_config.load_rotation(self.variables)
-        changes = operations_bootstrap.build_rotation(given, rotation, clock=self.clock)
+        settings, rotation = config.load(self.variables), operations_config.load_rotation(self.variables)
+        changes = operations_bootstrap.build_rotation(settings, rotation, clock=self.clock)
         return operations_response.to_rotation_answer(
             changes.answer(operations_request.from_rotation(dict(payload), Context(seconds=900)))
         )

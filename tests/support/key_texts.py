@@ -256,6 +256,7 @@ ENCODINGS = [
     Situation("a string in program text", lambda tools: " +\n".join(f'  "{line}\\n"' for line in tools.key.splitlines())),
     Situation("YAML", lambda tools: "private_key: |\n" + "".join(f"  {line}\n" for line in tools.key.splitlines())),
     Situation("a file of settings (.env)", lambda tools: f'SF_CLIENT_ID={CONSUMER_KEY}\nSF_KEY="{tools.key}"\n'),
+    Situation("copied from HTML", lambda tools: tools.key.replace("\n", "<br>\n")),
     Situation("quoted in a mail", lambda tools: "".join(f"> {line}\n" for line in tools.key.splitlines())),
     Situation("a public key beside it", lambda tools: tools.key + tools.openssl("pkey", "-pubout", text=tools.key)),
     Situation("openssl x509 -trustout", lambda tools: tools.key + tools.openssl("x509", "-trustout", text=tools.certificate)),

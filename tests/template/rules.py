@@ -14,6 +14,7 @@ from typing import Any
 
 from salesforce_broker import observability
 from salesforce_broker.api import request
+from salesforce_broker.keys.generation import STOP_LABEL
 from tests.template import deployed
 
 Resource = dict[str, Any]
@@ -55,12 +56,10 @@ ALLOWED = {
         "secretsmanager:UpdateSecretVersionStage",
         "secretsmanager:DescribeSecret",
         "kms:Decrypt",
-        "kms:Encrypt",
         "kms:GenerateDataKey",
         "ssm:PutParameter",
-        "ssm:GetParameters",
-        "ssm:DeleteParameter",
         "events:PutEvents",
+        "lambda:GetFunctionConcurrency",
     },
     "EmergencyStopFunctionRole": {
         "lambda:GetFunctionConcurrency",
@@ -76,15 +75,24 @@ ALLOWED = {
         "ssm:GetParameters",
         "ssm:DeleteParameters",
         "secretsmanager:GetSecretValue",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:UpdateSecretVersionStage",
         "kms:Decrypt",
     },
 }
 """Actions that each role allows, beside ALWAYS and, in a VPC, NETWORK."""
 
-CREATE_KMS_KEYS = {"kms:CreateKey", "kms:TagResource", "kms:CreateAlias", "kms:DescribeKey"}
+CREATE_KMS_KEYS = {
+    "kms:CreateKey",
+    "kms:TagResource",
+    "kms:CreateAlias",
+    "kms:DescribeKey",
+    "kms:ScheduleKeyDeletion",
+    "tag:GetResources",
+}
 """Actions that RotateKeyFunction's role also allows if keys are created in KMS."""
 
-WITHOUT_RESOURCE = {"SendTraces", "UseNetwork", "CreateKmsKey"}
+WITHOUT_RESOURCE = {"SendTraces", "UseNetwork", "CreateKmsKey", "FindKmsKeys"}
 """Statements whose actions do not support resource-level permissions."""
 
 METRICS = {
@@ -313,8 +321,6 @@ def roles_allow_only_expected_actions(template: Template) -> None:
                 role: actions - SHARED_CACHE_ACTIONS if role in TOKEN_FUNCTION_ROLES else actions
                 for role, actions in keyless.items()
             }
-            # It still writes the certificate's parameter.
-            expected["RotateKeyFunctionRole"] -= SHARED_CACHE_ACTIONS - {"ssm:PutParameter"}
         if resources is template.everything:
             expected["RotateKeyFunctionRole"] |= CREATE_KMS_KEYS
         assert expected == allowed
@@ -333,7 +339,7 @@ def emergency_stop_changes_only_token_functions(template: Template) -> None:
         changes = [
             (role, each)
             for role, each in statements(resources)
-            if "lambda:" in str(each["Action"]) and role != "HourlyKeyCheckRole"
+            if "lambda:" in str(each["Action"]) and each["Sid"] not in {"InvokeRotateKeyFunction", "SeeEmergencyStop"}
         ]
         assert {"EmergencyStopFunctionRole"} == {role for role, _ in changes}
         for _, statement in changes:
@@ -458,13 +464,19 @@ def only_rotation_writes_the_secret(template: Template) -> None:
     for resources in template.each:
         (policy,) = of_type(resources, "AWS::SecretsManager::ResourcePolicy").values()
         statement = denials(policy)["DenyWriteOutsideRotation"]
-        assert set(statement["Action"]) == {
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:UpdateSecret",
-            "secretsmanager:UpdateSecretVersionStage",
-        }
+        assert set(statement["Action"]) == {"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret"}
         break_glass = [deployed.EVERYTHING["BreakGlassRoleArn"]] if resources is template.everything else []
         assert statement["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [arn("RotateKeyFunctionRole"), *break_glass]}}
+        labels = denials(policy)["DenyLabelsOutsideOperations"]
+        operators = [arn("RotateKeyFunctionRole"), arn("EmergencyStopFunctionRole")]
+        assert labels["Action"] == "secretsmanager:UpdateSecretVersionStage"
+        assert labels["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [*operators, *break_glass]}}
+        (stop,) = [
+            each
+            for role, each in statements(resources)
+            if role == "EmergencyStopFunctionRole" and "UpdateSecretVersionStage" in str(each["Action"])
+        ]
+        assert stop["Condition"] == {"StringLike": {"secretsmanager:VersionStage": f"{STOP_LABEL}*"}}, "it moves no key"
 
 
 def denials(policy: dict[str, Any]) -> dict[str, dict[str, Any]]:

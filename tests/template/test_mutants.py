@@ -308,7 +308,15 @@ MUTANTS: dict[str, tuple[str, Change]] = {
     ),
     "labels that everybody moves": (
         "only_rotation_writes_the_secret",
-        drop("SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Action 2"),
+        drop("SigningKeySecretPolicy Properties ResourcePolicy Statement 2"),
+    ),
+    "a value that everybody writes": (
+        "only_rotation_writes_the_secret",
+        drop("SigningKeySecretPolicy Properties ResourcePolicy Statement 1 Action 1"),
+    ),
+    "a stop that moves keys": (
+        "only_rotation_writes_the_secret",
+        statement("EmergencyStopFunctionRole", "LabelSigningKey", Condition={}),
     ),
     "a denial for one principal only": (
         "only_rotation_writes_the_secret",

@@ -16,6 +16,7 @@ from salesforce_broker import __version__, bootstrap, config
 from salesforce_broker.api import request
 from salesforce_broker.operations import config as operations_config
 from salesforce_broker.operations.emergency import lambda_functions, workflow
+from salesforce_broker.salesforce import host_patterns
 from tests.template.rules import RULES, Template
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,18 @@ def test_each_function_has_a_handler(name: str) -> None:
 def test_routes_of_the_template_and_of_the_handler_are_the_same() -> None:
     """A route that only one of them has would answer 403 or 404."""
     assert set(request.ROUTES) == template.routes(TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "pattern"),
+    [
+        ("SalesforceLoginUrl", host_patterns.LOGIN_URL_PATTERN),
+        ("SalesforceCustomDomain", host_patterns.CUSTOM_DOMAIN_PATTERN),
+    ],
+)
+def test_a_deployment_accepts_the_hosts_that_the_code_accepts(parameter: str, pattern: str) -> None:
+    """Word for word: what the code would only correct or refuse is refused before it is deployed."""
+    assert pattern == TEMPLATE["Parameters"][parameter]["AllowedPattern"]
 
 
 def test_variables_of_the_template_and_of_the_settings_are_the_same() -> None:

@@ -89,8 +89,10 @@ def test_the_host_that_is_right_is_named(name: str, value: str, right: str) -> N
 
 def test_a_corrected_setting_is_said_once_in_the_log(log: io.StringIO) -> None:
     """Which, and as what it was taken."""
-    given = config.load(builders.environment(SALESFORCE_LOGIN_URL=" 'https://Acme.my.Salesforce.com/services/oauth2/token'\n"))
-    assert builders.LOGIN_URL == given.login_url
+    settings = config.load(
+        builders.environment(SALESFORCE_LOGIN_URL=" 'https://Acme.my.Salesforce.com/services/oauth2/token'\n")
+    )
+    assert builders.LOGIN_URL == settings.login_url
     line = json.loads(log.getvalue())
     assert ("SALESFORCE_LOGIN_URL", f"taken as {builders.LOGIN_URL}") == (line["setting"], line["note"])
 
@@ -98,21 +100,21 @@ def test_a_corrected_setting_is_said_once_in_the_log(log: io.StringIO) -> None:
 def test_a_site_is_asked_below_its_path_and_is_its_own_audience() -> None:
     """Experience Cloud."""
     site = "https://acme.my.site.com/partners"
-    given = config.load(builders.environment(SALESFORCE_LOGIN_URL=site + "/"))
-    assert (site, site) == (given.login_url, given.audience)
+    settings = config.load(builders.environment(SALESFORCE_LOGIN_URL=site + "/"))
+    assert (site, site) == (settings.login_url, settings.audience)
 
 
 def test_an_instance_has_the_generic_audience() -> None:
     """Nothing is issued for an instance's own URL."""
-    given = config.load(builders.environment(SALESFORCE_LOGIN_URL="https://cs42.salesforce.com"))
-    assert ("https://cs42.salesforce.com", "https://test.salesforce.com") == (given.login_url, given.audience)
+    settings = config.load(builders.environment(SALESFORCE_LOGIN_URL="https://cs42.salesforce.com"))
+    assert ("https://cs42.salesforce.com", "https://test.salesforce.com") == (settings.login_url, settings.audience)
 
 
 def test_a_custom_domain_takes_the_logins() -> None:
     """The My Domain stays in SALESFORCE_LOGIN_URL."""
     site = "https://partners.acme.example/portal"
-    given = config.load(builders.environment(SALESFORCE_CUSTOM_DOMAIN=site))
-    assert (site, site) == (given.login_url, given.audience)
+    settings = config.load(builders.environment(SALESFORCE_CUSTOM_DOMAIN=site))
+    assert (site, site) == (settings.login_url, settings.audience)
 
 
 @pytest.mark.parametrize(

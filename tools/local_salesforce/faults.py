@@ -108,7 +108,8 @@ class Fault(BaseModel):
 
 
 def _oauth(status: int, error: str, description: str, **fields: Any) -> dict[str, Any]:
-    return {"status": status, "body": json.dumps({"error": error, "error_description": description}), **fields}
+    body = json.dumps({"error": error, "error_description": description}, separators=(",", ":"))
+    return {"status": status, "body": body, **fields}
 
 
 KINDS: dict[str, dict[str, Any]] = {

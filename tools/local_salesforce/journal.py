@@ -39,8 +39,8 @@ Item = TypeVar("Item")
 class Log(Generic[Item]):
     """The newest items, oldest first; may be read while others write."""
 
-    def __init__(self, longest: int) -> None:
-        self._items: deque[Item] = deque(maxlen=longest)
+    def __init__(self, max_items: int) -> None:
+        self._items: deque[Item] = deque(maxlen=max_items)
         self._lock = threading.Lock()
 
     def append(self, item: Item) -> None:

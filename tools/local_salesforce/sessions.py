@@ -124,10 +124,19 @@ class Sessions:
         return self._sessions
 
     def _token(self, user: User, app: App, now: float, ends: float | None) -> str:
-        org = self._world.org(user.org)
         if ends is None:
+            org = self._world.org(user.org)
             letters = (secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_CHARACTERS + app.token_padding))
             return f"{org.id}!{''.join(letters)}"
+        return self._sign(user, app, now, ends)
+
+    def tenant_token(self, session: Session, seconds: float) -> str:
+        """Return a token of Data 360 for a session."""
+        now = self._clock.now()
+        return self._sign(session.user, session.app, now, now + seconds)
+
+    def _sign(self, user: User, app: App, now: float, ends: float) -> str:
+        org = self._world.org(user.org)
         claims: dict[str, Any] = {
             "iss": org.my_domain,
             "aud": [org.my_domain],

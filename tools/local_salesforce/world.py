@@ -179,8 +179,8 @@ class World(Model):
                 App(consumer_key=DEFAULT_SANDBOX_KEY, org=sandbox.name, kind="connected_app", certificate=certificate_pem),
             ],
             users=[
-                User.model_validate({"username": name, "id": f"005{number:012}", "org": acme.name} | given)
-                for number, (name, given) in enumerate(users.items(), start=1)
+                User.model_validate({"username": name, "id": f"005{number:012}", "org": acme.name} | fields)
+                for number, (name, fields) in enumerate(users.items(), start=1)
             ],
         )
 

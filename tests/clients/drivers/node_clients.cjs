@@ -1,5 +1,5 @@
 // Run one Node client once: `node_clients.cjs CLIENT`, with what to do as JSON on stdin; prints one line of JSON.
-// Owns how each client is brought to loopback. Expects nothing: the tests do.
+// Each function brings its client to loopback; the tests judge what it did.
 "use strict";
 
 const fs = require("node:fs");
@@ -38,6 +38,55 @@ async function flow(given) {
   return use(new Connection({ instanceUrl: answer.instance_url, accessToken: answer.access_token }), given);
 }
 
+// It logs in and asks userinfo for the org's id. Its one call goes to a gRPC server here, which tells what metadata it was sent.
+async function pubsub(given) {
+  const { default: Client } = load("salesforce-pubsub-api-client");
+  const server = await pubsubServer(given);
+  const client = new Client({
+    authType: "oauth-jwt-bearer",
+    loginUrl: given.url,
+    clientId: given.consumer_key,
+    username: given.username,
+    privateKey: fs.readFileSync(given.key_file, "utf8"),
+    pubSubEndpoint: `localhost:${server.port}`,
+    rejectUnauthorizedSsl: false,
+  }, { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} });
+  await client.connect();
+  const metadata = await server.metadataOf(client);
+  const { Connection } = load("jsforce");
+  const did = await use(new Connection({ instanceUrl: metadata.instanceurl, accessToken: metadata.accesstoken }), given);
+  return { ...did, tenant: metadata.tenantid };
+}
+
+async function pubsubServer(given) {
+  const pubsubLoad = createRequire(load.resolve("salesforce-pubsub-api-client"));
+  const grpc = pubsubLoad("@grpc/grpc-js");
+  let seen;
+  const proto = `${require("node:path").dirname(load.resolve("salesforce-pubsub-api-client"))}/../pubsub_api.proto`;
+  const { PubSub } = grpc.loadPackageDefinition(pubsubLoad("@grpc/proto-loader").loadSync(proto, {})).eventbus.v1;
+  const server = new grpc.Server();
+  server.addService(PubSub.service, {
+    GetTopic: (call, reply) => {
+      seen = Object.fromEntries(Object.entries(call.metadata.getMap()).map(([name, value]) => [name, String(value)]));
+      reply({ code: grpc.status.NOT_FOUND, details: "no such topic" });
+    },
+  });
+  const pair = { private_key: fs.readFileSync(given.server_key_file), cert_chain: Buffer.from(given.server_certificate) };
+  const port = await new Promise((resolve, reject) => {
+    const credentials = grpc.ServerCredentials.createSsl(null, [pair]);
+    server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+  });
+  return {
+    port,
+    metadataOf: async (client) => {
+      await client.publish("/event/Made_Here__e", {}).catch(() => {});
+      client.close();
+      server.forceShutdown();
+      return seen;
+    },
+  };
+}
+
 async function use(connection, given) {
   const did = { records: (await connection.query(QUERY)).records };
   const account = await connection.sobject("Account").create({ Name: NAME });
@@ -52,13 +101,14 @@ async function use(connection, given) {
 }
 
 function fail(error) {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : JSON.stringify(error);
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  const text = error instanceof Error ? `${error.name}: ${error.message}${cause}` : JSON.stringify(error);
   console.log(JSON.stringify({ error: text, kind: error.errorCode ?? error.name ?? error.error ?? "Error" }));
   process.exit(0);
 }
 
 process.on("uncaughtException", fail);
-const client = { jsforce, "salesforce-jwt-bearer-token-flow": flow }[process.argv[2]];
+const client = { jsforce, "salesforce-jwt-bearer-token-flow": flow, "salesforce-pubsub-api-client": pubsub }[process.argv[2]];
 client(JSON.parse(fs.readFileSync(0, "utf8")))
   .then((did) => console.log(JSON.stringify(did)))
   .catch(fail);

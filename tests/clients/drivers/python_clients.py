@@ -1,6 +1,6 @@
 """Run one Python client once: `python_clients.py CLIENT`, with what to do as JSON on stdin; prints one line of JSON.
 
-Owns how each client is brought to loopback. Expects nothing: the tests do.
+Each function brings its client to loopback; the tests judge what it did.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import json
 import os
 import socket
 import sys
+import time
 import urllib.request
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 QUERY = "SELECT Id, Name FROM Organization"
@@ -103,6 +105,116 @@ def cumulusci(order: dict[str, str]) -> dict[str, Any]:
     return did
 
 
+def authlib(order: dict[str, str]) -> dict[str, Any]:
+    """Log in by its assertion session, which knows the flow but not Salesforce: its lifetime is what the caller says."""
+    from authlib.integrations.requests_client import AssertionSession
+
+    session: Any = AssertionSession(
+        f"{order['url']}/services/oauth2/token",
+        order["consumer_key"],
+        order["username"],
+        audience=order["audience"],
+        key=Path(order["key_file"]).read_text(),
+        header={"alg": "RS256"},
+        expires_at=int(time.time()) + 180,
+        default_timeout=30,
+    )
+    session.trust_env = False
+    session.refresh_token()
+    data = f"{session.token['instance_url']}/services/data/v65.0"
+
+    def query(soql: str) -> Any:
+        answer = session.get(f"{data}/query", params={"q": soql})
+        if not answer.ok:
+            raise RuntimeError(answer.text)
+        return answer.json()["records"]
+
+    did = {"records": query(QUERY)}
+    did["created"] = session.post(f"{data}/sobjects/Account", json={"Name": NAME}).json()["id"]
+    did["read"] = session.get(f"{data}/sobjects/Account/{did['created']}").json()["Name"]
+    did["accounts"] = query(ACCOUNTS)
+    if kill(order):
+        did["after"] = query(QUERY)
+    return did
+
+
+def django_salesforce(order: dict[str, str]) -> dict[str, Any]:
+    """Use a token that it is given: it has no JWT bearer flow. It knows only https: an adapter leads that to loopback."""
+    import django
+    import requests
+    from django.conf import settings
+
+    database = {"ENGINE": "salesforce.backend", "AUTH": "salesforce.auth.DynamicAuth", "HOST": order["audience"]}
+    database |= {"CONSUMER_KEY": "", "CONSUMER_SECRET": "", "USER": "", "PASSWORD": ""}
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    settings.configure(
+        DATABASES={"default": sqlite, "salesforce": database},
+        INSTALLED_APPS=["salesforce"],
+        DATABASE_ROUTERS=["salesforce.router.ModelRouter"],
+        SALESFORCE_DB_ALIAS="salesforce",
+        DEFAULT_AUTO_FIELD="salesforce.fields.SalesforceAutoField",
+    )
+    django.setup()
+    from django.db import connections
+    from salesforce import models
+
+    def model(name: str) -> Any:
+        meta = type("Meta", (), {"app_label": "clients", "managed": False, "db_table": name})
+        return type(name, (models.Model,), {"Name": models.CharField(max_length=255), "Meta": meta, "__module__": __name__})
+
+    organization, account = model("Organization"), model("Account")
+
+    def rows(model: Any) -> list[dict[str, str]]:
+        return [{"Id": row.pk, "Name": row.Name} for row in model.objects.all()]
+
+    class ToHttp(requests.adapters.HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            request.url = str(request.url).replace("https://", "http://", 1)
+            return super().send(request, *args, **kwargs)
+
+    connections["salesforce"].ensure_connection()
+    connection = connections["salesforce"].connection
+    connection.sf_auth.dynamic_start(order["access_token"], order["instance_url"].replace("http://", "https://"))
+    connection.sf_session.trust_env = False
+    connection.sf_session.mount("https://", ToHttp())
+    did: dict[str, Any] = {"records": rows(organization)}
+    did["created"] = account.objects.create(Name=NAME).pk
+    did["read"] = account.objects.get(pk=did["created"]).Name
+    did["accounts"] = rows(account)
+    if kill(order):
+        did["after"] = rows(organization)
+    return did
+
+
+def cdp_connector(order: dict[str, str]) -> dict[str, Any]:
+    """Log in to Data 360 by its JWT arguments: parameters in the URL's query, then a second exchange.
+
+    pandas and pyarrow are left out of the installation: its connection imports them, and only a query uses them.
+    """
+    sys.modules |= {"pandas": ModuleType("pandas"), "pyarrow": ModuleType("pyarrow")}
+    from salesforcecdpconnector.connection import SalesforceCDPConnection
+
+    connection = SalesforceCDPConnection(
+        order["url"],
+        username=order["username"],
+        client_id=order["consumer_key"],
+        private_key=Path(order["key_file"]).read_text(),
+    )
+    connection.authentication_helper.session.trust_env = False
+    token, instance = connection.authentication_helper.get_token()
+    return {"tenant_token_parts": token.count(".") + 1, "tenant": instance}
+
+
+PYTHON_CLIENTS = {
+    "simple-salesforce": simple_salesforce,
+    "aiosalesforce": aiosalesforce,
+    "CumulusCI": cumulusci,
+    "Authlib": authlib,
+    "django-salesforce": django_salesforce,
+    "salesforce-cdp-connector": cdp_connector,
+}
+
+
 def kill(order: dict[str, str]) -> bool:
     """End all sessions at Salesforce, if that is wanted."""
     if order["kill"]:
@@ -124,7 +236,7 @@ def loopback_only(host: Any, *rest: Any, **order: Any) -> Any:
 def main() -> None:
     """Run it; whatever it raises, or warns of, is what the test wants to see."""
     socket.getaddrinfo = loopback_only
-    client = {"simple-salesforce": simple_salesforce, "aiosalesforce": aiosalesforce, "CumulusCI": cumulusci}[sys.argv[1]]
+    client = PYTHON_CLIENTS[sys.argv[1]]
     with warnings.catch_warnings(record=True) as caught:
         try:
             did = client(json.load(sys.stdin))

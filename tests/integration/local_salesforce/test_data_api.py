@@ -31,9 +31,10 @@ def create(desk: Desk, kind: str = "Account", **fields: Any) -> str:
 def test_versions_need_no_token(desk: Desk) -> None:
     """Where clients look for the newest one."""
     versions = desk.get("/services/data/", "").json()
-    assert {"label": "Winter '26", "url": V, "version": "65.0"} == versions[-1]
+    assert {"label": "Winter '27", "url": "/services/data/v68.0", "version": "68.0"} == versions[-1]
     labels = {version["version"]: version["label"] for version in versions}
     assert ("Spring '24", "Winter '25", "Summer '25") == (labels["60.0"], labels["62.0"], labels["64.0"])
+    assert ("Winter '26", "Spring '26") == (labels["65.0"], labels["66.0"])
 
 
 def test_resources_and_limits(desk: Desk) -> None:
@@ -84,6 +85,7 @@ def test_objects_derive_what_salesforce_derives(desk: Desk) -> None:
     ("where", "names"),
     [
         ("", ["Ada", "Bob", "Cy O'Neil"]),
+        ("WHERE Account.Name = 'bob' ORDER BY account.Name", ["Bob"]),
         ("WHERE Name = 'bob'", ["Bob"]),
         ("WHERE Name = 'Cy O\\'Neil'", ["Cy O'Neil"]),
         ("WHERE Name LIKE '%o%'", ["Bob", "Cy O'Neil"]),

@@ -12,33 +12,12 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from salesforce_broker_client import Broker
+from tests.support.broker_answers import NOW, ORGANIZATION, USERNAME, answer
 from tests.support.clocks import ManualClock
 
-NOW = 1_800_000_000
+__all__ = ["NOW", "ORGANIZATION", "USERNAME", "answer"]
+
 DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
-
-
-USERNAME = "integration@acme.example"
-ORGANIZATION = "00D000000000001EAA"
-
-
-def answer(token: str = "00D!first", **changes: Any) -> dict[str, Any]:
-    """Return a token as the broker hands it out; FakeLambda adds whose it is."""
-    return {
-        "access_token": token,
-        "token_type": "Bearer",
-        "instance_url": "https://acme.my.salesforce.com",
-        "id": f"https://login.salesforce.com/id/{ORGANIZATION}/005000000000001AAA",
-        "scope": "api id",
-        "organization_id": ORGANIZATION,
-        "expires_in": 900,
-        "expires_at": NOW + 900,
-        "expiry_basis": "assumed",
-        "fingerprint": f"of {token}",
-        "source": "salesforce",
-        "outcome": "issued",
-        "degraded": False,
-    } | changes
 
 
 def raised(error: str, **changes: Any) -> dict[str, Any]:
@@ -97,8 +76,8 @@ class Caller:
         self.broker = Broker("broker", session=self.lambda_, clock=cast("Any", self.clock.clock()))
 
     @property
-    def asked(self) -> int:
-        """How often the broker was asked."""
+    def requests(self) -> int:
+        """How many requests the broker got."""
         return len(self.lambda_.calls)
 
 

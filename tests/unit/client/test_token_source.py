@@ -37,7 +37,7 @@ def test_a_token_is_asked_for_once(start: Start) -> None:
     """Then it comes from memory."""
     caller = start(A)
     tokens = {caller.broker.token() for _ in range(5)}
-    assert (1, ["00D!first"]) == (caller.asked, [token.access_token for token in tokens])
+    assert (1, ["00D!first"]) == (caller.requests, [token.access_token for token in tokens])
     assert [{"action": "token"}] == caller.lambda_.calls
 
 
@@ -59,7 +59,7 @@ def test_fifty_threads_make_one_call(start: Start) -> None:
     caller = start(A)
     caller.lambda_.before_answer = lambda: time.sleep(0.05)
     tokens = together(50, caller.broker.token)
-    assert (50, 1) == (len(tokens), caller.asked)
+    assert (50, 1) == (len(tokens), caller.requests)
 
 
 def test_a_token_is_renewed_ahead_of_its_end_by_one_thread(start: Start) -> None:
@@ -75,7 +75,7 @@ def test_a_token_is_renewed_ahead_of_its_end_by_one_thread(start: Start) -> None
     assert "00D!first" == caller.broker.token().access_token
     go.set()
     renewing.join()
-    assert ("00D!second", 2) == (caller.broker.token().access_token, caller.asked)
+    assert ("00D!second", 2) == (caller.broker.token().access_token, caller.requests)
 
 
 def test_renewal_is_jittered(start: Start) -> None:
@@ -87,7 +87,7 @@ def test_renewal_is_jittered(start: Start) -> None:
         for second in range(900):
             caller.clock.advance(1)
             caller.broker.token()
-            if caller.asked == 2:
+            if caller.requests == 2:
                 return second
         raise AssertionError
 
@@ -128,7 +128,7 @@ def test_a_refused_token_is_reported_once_by_thirty_threads(start: Start) -> Non
     caller = start(A, answer("00D!second", outcome="rotated"))
     refused = caller.broker.token()
     tokens = together(30, lambda: caller.broker.token(rejected=refused))
-    assert ({"00D!second"}, 2) == ({token.access_token for token in tokens}, caller.asked)
+    assert ({"00D!second"}, 2) == ({token.access_token for token in tokens}, caller.requests)
     assert {"action": "token", "rejected": "of 00D!first"} == caller.lambda_.calls[1]
 
 
@@ -138,24 +138,24 @@ def test_the_same_token_again_is_not_reported_again_at_once(start: Start, outcom
     caller = start(A, answer("00D!first", outcome=outcome, **({"retry_after": after} if after else {})))
     refused = caller.broker.token()
     tokens = together(30, lambda: caller.broker.token(rejected=refused))
-    assert ({"00D!first"}, 2) == ({token.access_token for token in tokens}, caller.asked)
+    assert ({"00D!first"}, 2) == ({token.access_token for token in tokens}, caller.requests)
     caller.clock.advance(SUPPRESSED_SECONDS)
     caller.broker.token(rejected=refused)
-    assert 3 == caller.asked
+    assert 3 == caller.requests
 
 
 @pytest.mark.parametrize("failure", [DOWN, raised("salesforce_busy", retryable=True), raised("salesforce_config"), b"?"])
 def test_a_token_that_lives_serves_while_the_broker_is_down(start: Start, failure: object) -> None:
-    """Without waiting for it at each call; when the token is over, the failure is told."""
+    """Without waiting for it at each call; when the token is over, the failure is raised."""
     caller = start(A, failure)
     caller.broker.token()
     caller.clock.advance(0.9 * 900)
     for _ in range(5):
         assert "00D!first" == caller.broker.token().access_token
-    assert 2 == caller.asked
+    assert 2 == caller.requests
     caller.clock.advance(PAUSE_AFTER_FAILURE_SECONDS)
     caller.broker.token()
-    assert 3 == caller.asked
+    assert 3 == caller.requests
     caller.clock.advance(900)
     with pytest.raises(BrokerError):
         caller.broker.token()
@@ -267,7 +267,7 @@ def test_threads_that_wait_for_a_failure_share_it(start: Start) -> None:
             return error.code
 
     assert ["broker_unreachable"] * 20 == together(20, ask)
-    assert 1 == caller.asked
+    assert 1 == caller.requests
     assert "00D!first" == caller.broker.token().access_token
 
 
@@ -285,7 +285,7 @@ def test_a_failure_is_shared_only_by_who_asked_for_the_same(start: Start) -> Non
         assert "00D!first" == modest.result().access_token
 
 
-def test_what_is_held_is_told_without_asking(start: Start) -> None:
+def test_what_is_held_is_returned_without_a_request(start: Start) -> None:
     """For code that must not wait: nothing, a token, and nothing again when it is time to renew."""
     caller = start(A)
     assert caller.broker.held() is None
@@ -293,11 +293,11 @@ def test_what_is_held_is_told_without_asking(start: Start) -> None:
     assert token == caller.broker.held()
     caller.clock.advance(0.9 * 900)
     assert caller.broker.held() is None
-    assert 1 == caller.asked
+    assert 1 == caller.requests
 
 
 @pytest.mark.parametrize(
-    ("function_name", "region", "asked"),
+    ("function_name", "region", "expected"),
     [
         ("broker", None, None),
         ("broker", "eu-west-1", "eu-west-1"),
@@ -308,11 +308,11 @@ def test_what_is_held_is_told_without_asking(start: Start) -> None:
         ("arn:", None, None),
     ],
 )
-def test_an_arn_says_in_which_region_the_broker_is(function_name: str, region: str | None, asked: str | None) -> None:
+def test_an_arn_says_in_which_region_the_broker_is(function_name: str, region: str | None, expected: str | None) -> None:
     """Whatever the caller's own is; an argument outranks it."""
     lambda_ = FakeLambda(A)
     Broker(function_name, session=lambda_, region=region).token()
-    assert [asked] == lambda_.regions
+    assert [expected] == lambda_.regions
 
 
 def test_tokens_that_are_over_are_not_kept(start: Start) -> None:

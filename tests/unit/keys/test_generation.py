@@ -43,10 +43,11 @@ def test_a_stop_is_seen_with_the_next_reading_of_the_key() -> None:
     """The version is the same, its label is new: it is parsed again, and seals under another key."""
     secret, clock = LabelledSecret(keys.secret()), ManualClock()
     source = SigningKeySource(cast("Any", secret), secret_arn="arn", client_id="", kms=no_kms, clock=clock.clock())
-    before = source.current()
-    assert before is source.refresh()
+    soon = clock.clock().deadline(60)
+    before = source.current(soon)
+    assert before is source.refresh(soon)
     secret.labels = (stop_label(START, "v1"),)
-    after = source.refresh()
+    after = source.refresh(soon)
     assert (before.version_id, before.client_id) == (after.version_id, after.client_id)
     assert before.sealing_key != after.sealing_key
-    assert after is source.refresh()
+    assert after is source.refresh(soon)

@@ -86,7 +86,7 @@ def test_no_input_of_any_type_makes_another_exception(content: object) -> None:
     read(content)
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_mutation_of_a_valid_text_makes_another_exception(data: st.DataObject) -> None:
     """Cut, repeated, with a byte changed, or with what has a meaning put somewhere into it."""
@@ -110,7 +110,7 @@ def test_no_mutation_of_a_valid_text_makes_another_exception(data: st.DataObject
         read(changed.encode("latin-1", errors="replace"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(at=st.integers(0, len(DER) - 1), value=st.integers(0, 255))
 def test_no_changed_byte_of_a_key_makes_another_exception(at: int, value: int) -> None:
     """Lengths, tags, numbers."""
@@ -230,6 +230,14 @@ def test_the_same_key_in_two_fields_is_one_key() -> None:
     assert PEM == pem.read_key_material(json.dumps({"private_key": PEM, "key": keys.pem(keys.rsa_key(), pkcs1=True)})).key_pem()
     with pytest.raises(SigningKeyUnusable, match="two different private keys"):
         pem.read_key_material(json.dumps({"private_key": PEM, "key": keys.pem(keys.rsa_key("next"))}))
+
+
+def test_key_and_certificate_in_each_other_s_field_are_taken() -> None:
+    """Both are there, and what they are is plain."""
+    certificate = keys.certificate()
+    material = pem.read_key_material(json.dumps({"private_key": certificate, "certificate": PEM}))
+    assert PEM == material.key_pem()
+    assert certificate == material.certificate_pem()
 
 
 def test_fields_of_a_secret_have_their_own_names() -> None:

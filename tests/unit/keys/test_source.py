@@ -170,6 +170,19 @@ def test_a_secret_that_cannot_be_read_says_why(code: str, retryable: bool) -> No
     assert "must not be repeated" not in caught.value.description + caught.value.hint
 
 
+def test_a_binary_secret_is_read_as_it_is() -> None:
+    """DER is no text: decoding it would damage it."""
+    form = serialization.PrivateFormat.PKCS8
+    der = keys.rsa_key().private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption())
+    for binary in (der, keys.secret().encode(), PEM.encode("utf-16")):
+        secrets = FakeSecretsManager("")
+        secrets.get_secret_value = lambda binary=binary, **_: {"SecretBinary": binary, "VersionId": "v1"}  # type: ignore[method-assign]
+        source = SigningKeySource(
+            cast("Any", secrets), secret_arn="arn", client_id=keys.CLIENT_ID, kms=no_kms, clock=ManualClock().clock()
+        )
+        assert keys.rsa_key().public_key() == source.current(SOON).public_key
+
+
 def test_an_unusable_secret_heals_without_a_restart() -> None:
     """Nothing of a failure is held."""
     secrets = FakeSecretsManager("{}")

@@ -150,5 +150,5 @@ def test_the_fingerprint_names_a_token_without_giving_it_away() -> None:
 
 def test_optional_fields_are_handed_on_and_unknown_ones_are_not() -> None:
     """signature yes; refresh_token, which this flow never gives, no."""
-    given = made(signature="s", refresh_token="r", issued_at=7, sfdc_community_id="a\r\nX-Evil: 1", id_token="")
-    assert {"signature": "s"} == given.optional
+    token = made(signature="s", refresh_token="r", issued_at=7, sfdc_community_id="a\r\nX-Evil: 1", id_token="")
+    assert {"signature": "s"} == token.optional

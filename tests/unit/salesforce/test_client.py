@@ -171,7 +171,7 @@ def test_a_redirect_names_the_new_host_of_the_org(location: str, words: str, sta
     ],
     ids=repr,
 )
-def test_too_many_logins_are_told_by_code_or_text(body: Any, status: int) -> None:
+def test_too_many_logins_are_recognized_by_code_or_text(body: Any, status: int) -> None:
     """Whatever the status; by 200 nothing is refused."""
     with pytest.raises(SalesforceError) as caught:
         exchange(reply(body, status=status, headers={"Retry-After": "7"}))

@@ -86,9 +86,9 @@ CONTEXTS = [
 """Settings in which a refusal can come."""
 
 
-def classify(error: str, description: str, context: HintContext = CONTEXTS[0], **given: Any) -> SalesforceError:
+def classify(error: str, description: str, context: HintContext = CONTEXTS[0], **kwargs: Any) -> SalesforceError:
     """Classify with settings that make sense."""
-    return error_catalog.classify(error, description, context=context, **given)
+    return error_catalog.classify(error, description, context=context, **kwargs)
 
 
 @pytest.mark.parametrize(("error", "description", "kind"), ROWS)

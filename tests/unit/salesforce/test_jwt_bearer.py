@@ -128,7 +128,7 @@ def test_a_clock_that_was_set_back_ends_a_difference() -> None:
         (601, "10 minutes ahead of the broker's clock"),
     ],
 )
-def test_a_clock_beyond_ten_minutes_is_told_the_difference(seconds: int, words: str) -> None:
+def test_the_hint_for_a_clock_beyond_ten_minutes_names_the_difference(seconds: int, words: str) -> None:
     """One post, and no promise of a retry."""
     salesforce = Salesforce(expired(seconds))
     with pytest.raises(AssertionExpired) as caught:
@@ -146,7 +146,7 @@ def test_a_refusal_without_a_date_says_so() -> None:
     assert "no Date" in caught.value.hint
 
 
-def test_a_date_by_which_the_assertion_is_refused_again_is_told() -> None:
+def test_a_date_by_which_the_assertion_is_refused_again_is_named() -> None:
     """With the difference that was tried."""
     with pytest.raises(AssertionExpired) as caught:
         Salesforce(expired(90)).login()

@@ -63,14 +63,14 @@ def test_a_combined_file_leaves_its_private_key_behind(tmp_path: Path) -> None:
     combined, private_key = tmp_path / "combined.pem", keys.pem(keys.rsa_key())
     certificate = keys.certificate()
     combined.write_text(certificate + private_key)
-    given = ["--contact", "admin@acme.example", "--folder", str(tmp_path / "project"), "--certificate"]
-    salesforce_project.main([*given, str(combined)])
+    options = ["--contact", "admin@acme.example", "--folder", str(tmp_path / "project"), "--certificate"]
+    salesforce_project.main([*options, str(combined)])
     written = "".join(path.read_text() for path in (tmp_path / "project").rglob("*") if path.is_file())
     assert certificate.strip() in written
     assert not [line for line in private_key.splitlines() if line in written]
     combined.write_text(private_key)
     with pytest.raises(SystemExit, match="no certificate"):
-        salesforce_project.main([*given, str(combined)])
+        salesforce_project.main([*options, str(combined)])
 
 
 @mock_aws

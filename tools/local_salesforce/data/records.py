@@ -114,12 +114,12 @@ class Records:
             return name, [], len(rows)
         return name, [{known[field.lower()]: row.get(known[field.lower()]) for field in fields} for row in rows], None
 
-    def create(self, org: Org, type_name: str, given: Row, by: User) -> str:
+    def create(self, org: Org, type_name: str, values: Row, by: User) -> str:
         """Store a new record; return its id; Invalid."""
         name, kind = self.type(type_name)
         if not kind.creatable:
             raise Invalid("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type cannot be inserted: {name}")
-        fields = _canonical(name, kind, given)
+        fields = _canonical(name, kind, values)
         if missing := [field for field in kind.required if not fields.get(field)]:
             raise Invalid("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(missing)}]", missing)
         with self._lock:
@@ -141,10 +141,10 @@ class Records:
                 return row
         raise Invalid("NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {record_id}")
 
-    def update(self, org: Org, type_name: str, record_id: str, given: Row, by: User) -> None:
+    def update(self, org: Org, type_name: str, record_id: str, values: Row, by: User) -> None:
         """Change a record; Invalid."""
         name, kind = self.type(type_name)
-        changes = _canonical(name, kind, given)
+        changes = _canonical(name, kind, values)
         with self._lock:
             row = self._writable(org, name, record_id)
             now = self._now()
@@ -202,11 +202,11 @@ class Records:
         return datetime.datetime.fromtimestamp(self._clock.now(), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
-def _canonical(name: str, kind: ObjectType, given: Row) -> Row:
+def _canonical(name: str, kind: ObjectType, values: Row) -> Row:
     """Return the fields under their own names; Invalid for an unknown or a read-only one."""
     known = {field.lower(): field for field in (*SYSTEM_FIELDS, *kind.fields)}
     fields = {}
-    for field, value in given.items():
+    for field, value in values.items():
         own = known.get(field.lower())
         if own is None:
             raise Invalid("INVALID_FIELD", f"No such column '{field}' on sobject of type {name}")

@@ -20,8 +20,9 @@ from local_salesforce.sessions import Session, Sessions
 from local_salesforce.wire import Answer, Request
 from local_salesforce.world import User
 
-OLDEST, NEWEST = 31, 65
-"""The versions that are served: Salesforce has retired those before 31.0; 65.0 is Winter '26."""
+WINTER_26 = 65
+OLDEST, NEWEST = 31, 68
+"""The versions that are served: Salesforce has retired those before 31.0; 68.0 is Winter '27."""
 
 DAILY_REQUESTS = 15_000
 BATCH_ROWS = 2000
@@ -160,9 +161,9 @@ class DataApi:
 
 
 def _version(number: int) -> dict[str, str]:
-    """Describe a version; there are three a year, and the Winter release is named after the next year."""
-    ago = NEWEST - number
-    label = f"{('Winter', 'Summer', 'Spring')[ago % 3]} '{26 - (ago + 2) // 3}"
+    """Describe a version; there are three a year, of which the Winter release comes first and has the next year's name."""
+    year, season = divmod(number - WINTER_26, 3)
+    label = f"{('Winter', 'Spring', 'Summer')[season]} '{26 + year}"
     return {"label": label, "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
 
 
@@ -172,13 +173,13 @@ def _attributes(base: str, name: str, row: Row) -> Row:
 
 def _object(request: Request) -> Row:
     try:
-        given = json.loads(request.body)
+        fields = json.loads(request.body)
     except ValueError:
-        given = None
-    if not isinstance(given, dict):
+        fields = None
+    if not isinstance(fields, dict):
         raise Invalid("JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has no entity body.")
-    given.pop("attributes", None)
-    return given
+    fields.pop("attributes", None)
+    return fields
 
 
 def _not_found() -> Invalid:

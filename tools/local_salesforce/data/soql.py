@@ -51,7 +51,14 @@ def parse(text: str) -> Query:
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [(found[0].strip(), found.start(0), found.lastgroup) for found in _TOKEN.finditer(text)]
+        tokens = [(found[0].strip(), found.start(0), found.lastgroup) for found in _TOKEN.finditer(text)]
+        words = [token.lower() for token, _, _ in tokens]
+        own = f"{words[words.index('from') + 1]}." if "from" in words[:-1] else " "
+        # A field may be qualified by the object's own name.
+        self._tokens = [
+            (token[len(own) :] if token.lower().startswith(own) and kind == "word" else token, start, kind)
+            for token, start, kind in tokens
+        ]
         self._at = 0
         self._mentioned: list[str] = []
 

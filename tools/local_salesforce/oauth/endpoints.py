@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,7 @@ from jwt.algorithms import RSAAlgorithm
 from local_salesforce.addresses import Addresses
 from local_salesforce.clock import MovableClock
 from local_salesforce.login_attempt import Check
+from local_salesforce.oauth import data_360
 from local_salesforce.oauth.login_checks import Refused
 from local_salesforce.oauth.token_endpoint import CONCURRENCY, TokenEndpoint
 from local_salesforce.sessions import JWT_KEY_ID, Session, Sessions
@@ -45,8 +47,9 @@ class OAuth:
 
     def answer(self, request: Request) -> Answer | None:
         """Answer a request; None if its path is none of these."""
-        endpoints = {
+        endpoints: dict[str, Callable[[Request], Answer]] = {
             TOKEN_PATH: self._token,
+            data_360.PATH: lambda request: data_360.exchange(request, self._sessions, self._addresses),
             "/services/oauth2/userinfo": self._userinfo,
             "/services/oauth2/revoke": self._revoke,
             "/services/oauth2/introspect": self._introspect,

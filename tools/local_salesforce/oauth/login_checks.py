@@ -147,8 +147,8 @@ class LoginChecks:
 
     def _check_expiry(self, login: Login) -> None:
         """Accept a number, or a number in a string."""
-        switches, now, given = self._world.switches, self._clock.now(), login.claims.get("exp")
-        exp = float(str(given)) if _NUMBER.fullmatch(str(given)) and not isinstance(given, bool) else None
+        switches, now, claim = self._world.switches, self._clock.now(), login.claims.get("exp")
+        exp = float(str(claim)) if _NUMBER.fullmatch(str(claim)) and not isinstance(claim, bool) else None
         if exp is None:
             raise Refused(*INVALID_ASSERTION, "exp is no number")
         if switches.max_exp is not None and exp > now + switches.max_exp:

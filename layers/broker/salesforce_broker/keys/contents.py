@@ -24,14 +24,14 @@ class Block:
     data: bytes = field(default=b"", repr=False)
 
 
-@dataclass(slots=True)
 class Contents:
     """What was found; `beside`: in fields that are meant for the certificate. `forms`: the odd ones, in the order found."""
 
-    blocks: list[Block] = field(default_factory=list)
-    beside: list[Block] = field(default_factory=list)
-    client_ids: list[Any] = field(default_factory=list, repr=False)
-    forms: dict[str, None] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.beside: list[Block] = []
+        self.client_ids: list[Any] = []
+        self.forms: dict[str, None] = {}
 
 
 def clean_fields(content: object, forms: dict[str, None]) -> dict[str, Any] | None:

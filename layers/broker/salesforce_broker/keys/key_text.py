@@ -28,7 +28,7 @@ _CLIENT_ID = re.compile(
 """A line beside a PEM, in a file of settings."""
 
 _ENCRYPTED = re.compile(r"Proc-Type\s{0,4}:\s{0,4}4\s{0,4},\s{0,4}ENCRYPTED", re.IGNORECASE)
-_ESCAPED_LINE_END = re.compile(r"\\{1,4}[nrt]")
+_LINE_END = re.compile(r"\\{1,4}[nrt]|</?(?:br|p|div|span|pre)\s{0,2}/?>", re.IGNORECASE)
 _AROUND_A_LINE = " \t\f\v'\"`,;>|\\"
 _CONCATENATED = re.compile(r"[\"'][ \t]{0,8}[+.&][ \t]{0,8}$")
 _BASE64_LINE = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -181,7 +181,7 @@ def _base64_lines(body: str, *, header: bool, footer: bool) -> list[str]:
 
     Where the block's end is unknown, as many as are base64 from its beginning; where its beginning is, from its end.
     """
-    lines = [_base64_line(line) for line in _ESCAPED_LINE_END.sub("\n", body).splitlines()]
+    lines = [_base64_line(line) for line in _LINE_END.sub("\n", body).splitlines()]
     lines = [line for line in lines if line and ":" not in line and not line.startswith("#")]
     if header and footer:
         return lines

@@ -119,17 +119,17 @@ def read_secret_fields(content: str | bytes) -> dict[str, Any]:
     return KeyText().fields(content)
 
 
-def read_client_id(given: object, forms: dict[str, None] | None = None) -> str:
+def read_client_id(text: object, forms: dict[str, None] | None = None) -> str:
     """Return a consumer key without blanks and quotes around it; empty if there is none; SigningKeyUnusable."""
-    if given is None or given == "":
+    if text is None or text == "":
         return ""
-    client_id = given.strip(" \t\r\n\f\v\0\u00a0\ufeff\"'`,;").removesuffix("\\n") if isinstance(given, str) else ""
+    client_id = text.strip(" \t\r\n\f\v\0\u00a0\ufeff\"'`,;").removesuffix("\\n") if isinstance(text, str) else ""
     if not _CLIENT_ID.fullmatch(client_id):
         raise refuse(
             "The consumer key ('client_id') is not one: it has blanks, control characters or others that no consumer key has.",
             "Copy it from the app: Settings > OAuth Settings > Consumer Key and Secret.",
         )
-    if client_id != given and forms is not None:
+    if client_id != text and forms is not None:
         forms[ODD_CLIENT_ID] = None
     return client_id
 
@@ -204,9 +204,9 @@ def _certificates(blocks: Sequence[Block]) -> list[x509.Certificate]:
 
 def _certificate_of(key: RSAPrivateKey, text: Contents) -> x509.Certificate | None:
     """Return the certificate that belongs to the key, of several the one that ends last; None if there is none at all."""
-    if text.beside and not any(block.kind is Kind.CERTIFICATE for block in text.beside):
-        raise not_a_certificate(block.kind for block in text.beside)
     blocks = [block for block in (*text.beside, *text.blocks) if block.kind is Kind.CERTIFICATE]
+    if text.beside and not blocks:
+        raise not_a_certificate(block.kind for block in text.beside)
     found = _certificates(blocks)
     if blocks and not found:
         raise not_a_certificate([Kind.DAMAGED])

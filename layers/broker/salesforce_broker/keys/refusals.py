@@ -19,8 +19,8 @@ PUBLIC_EXPONENT = 65537
 IMPORT_HINT = "Import the key with RotateKeyFunction (action 'import')."
 
 STORE_HINT = (
-    f"{IMPORT_HINT} It takes the unencrypted RSA private key (server.key, {MIN_KEY_BITS} to {MAX_KEY_BITS} bits) whose"
-    " certificate (server.crt) is on the app. The action 'create' makes a new key instead."
+    f"{IMPORT_HINT} Its field 'private_key' takes the unencrypted RSA private key (server.key, {MIN_KEY_BITS} to {MAX_KEY_BITS}"
+    " bits), 'certificate' the certificate that is on the app (server.crt). The action 'create' makes a new key instead."
 )
 
 NEW_KEY = (

@@ -58,9 +58,9 @@ def is_json_web_key(fields: object) -> bool:
 
 def _fields(pairs: list[tuple[str, Any]], forms: dict[str, None]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for given, value in pairs:
-        name = _NAMES.get(given.translate(_BETWEEN).lower(), given)
-        if name != given:
+    for written, value in pairs:
+        name = _NAMES.get(written.translate(_BETWEEN).lower(), written)
+        if name != written:
             forms[OTHER_NAME] = None
         found[name] = _both(name, found[name], value) if found.get(name) and value else value or found.get(name, value)
     return found

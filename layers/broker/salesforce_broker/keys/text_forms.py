@@ -37,6 +37,8 @@ _TYPED = str.maketrans(
 """What word processors and chats put in place of ASCII."""
 
 _QUOTES = "\"'`"
+_MAX_QUOTES = 4
+"""Pairs around a text: three of a code block, and one."""
 
 _URL_ENCODED = re.compile(r"%(?:0A|0D|2B|2F|3D|20)", re.IGNORECASE)
 
@@ -57,7 +59,7 @@ _PATH = re.compile(
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
-    r"<.{0,200}>|\$\{?.{0,200}|\{\{.{0,200}|%.{0,200}%|\[.{0,200}\]|\.{3,}|…|x+|\*+|-+"
+    r"<[^<>]{0,200}>|\$\{?.{0,200}|\{\{.{0,200}|%.{0,200}%|\[.{0,200}\]|\.{3,}|…|x+|\*+|-+"
     r"|change.{0,20}|to-?do|tbd|fix-?me|placeholder|example|dummy|secret|none|null|undefined|nil|n/a|test|string"
     r"|.{0,40}\b(?:your|paste|insert|replace)\b.{0,200}|your.{0,200}",
     re.IGNORECASE,
@@ -99,7 +101,9 @@ def clean(text: str, forms: dict[str, None]) -> str | bytes:
 
 def unquote(text: str, forms: dict[str, None]) -> str:
     """Return a text without the quotes around it; of a JSON string its value."""
-    while len(text) > 1 and text[0] in _QUOTES and text[0] == text[-1]:
+    for _ in range(_MAX_QUOTES):
+        if len(text) < 2 or text[0] not in _QUOTES or text[0] != text[-1]:  # noqa: PLR2004  a pair of quotes
+            break
         forms[QUOTES] = None
         text = (_json(text, str) or text[1:-1]).strip()
     if text.startswith(('{\\"', "{\\n")):

@@ -9,16 +9,16 @@ import re
 from dataclasses import dataclass
 
 from salesforce_broker.salesforce.host_patterns import (
-    ANSWER_URL,
-    CUSTOM_URL,
+    ANSWER_URL_PATTERN,
+    CUSTOM_DOMAIN_PATTERN,
     GENERIC,
     INSTANCE_HOST,
-    INSTANCE_URL,
-    LOGIN_URL,
+    INSTANCE_URL_PATTERN,
+    LOGIN_URL_PATTERN,
     NO_LOGIN,
     PAGES,
     POD,
-    SALESFORCE_DOMAIN,
+    SALESFORCE_DOMAIN_PATTERN,
     SITE,
     SITE_PATH,
 )
@@ -87,8 +87,8 @@ def login_host(text: str) -> LoginHost:
     if address is None:
         raise WrongHost("is not the address of a host.", hint=_hint(""))
     url = f"https://{address.host}{address.path}"
-    if address.scheme == "https" and address.bare and LOGIN_URL.fullmatch(url):
-        note = "" if LOGIN_URL.fullmatch(text) else f"taken as {url}"
+    if address.scheme == "https" and address.bare and re.fullmatch(LOGIN_URL_PATTERN, url):
+        note = "" if re.fullmatch(LOGIN_URL_PATTERN, text) else f"taken as {url}"
         return LoginHost(url, default_audience(url), note)
     right, what = _meant(address)
     raise WrongHost(_problem(address, right, what), right=right, hint=_hint(right))
@@ -99,12 +99,12 @@ def custom_domain(text: str) -> LoginHost:
     address = _taken_apart(text)
     if address is None or not address.bare or address.scheme not in {"", "https"}:
         raise WrongHost("is not the https address of a site.", hint=_CUSTOM_DOMAIN_HINT)
-    if SALESFORCE_DOMAIN.fullmatch(address.host):
+    if re.fullmatch(SALESFORCE_DOMAIN_PATTERN, address.host):
         raise WrongHost("is a host of Salesforce's.", hint="Put it into SALESFORCE_LOGIN_URL and leave this one empty.")
     url = f"https://{address.host}{address.path}"
-    if not CUSTOM_URL.fullmatch(url):
+    if not re.fullmatch(CUSTOM_DOMAIN_PATTERN, url):
         raise WrongHost("is not the https address of a site.", hint=_CUSTOM_DOMAIN_HINT)
-    return LoginHost(url, url, "" if CUSTOM_URL.fullmatch(text) else f"taken as {url}")
+    return LoginHost(url, url, "" if re.fullmatch(CUSTOM_DOMAIN_PATTERN, text) else f"taken as {url}")
 
 
 _CUSTOM_DOMAIN_HINT = "Give the Experience Cloud site's URL under your own domain, like https://partners.acme.example/portal."
@@ -131,7 +131,7 @@ def is_generic(login_url: str) -> bool:
 def is_site(login_url: str) -> bool:
     """Tell whether it is an Experience Cloud site, under Salesforce's domain or the customer's own."""
     return re.fullmatch(rf"https://(?:{SITE}){SITE_PATH}", login_url) is not None or not (
-        LOGIN_URL.fullmatch(login_url) or local_origin(login_url)
+        re.fullmatch(LOGIN_URL_PATTERN, login_url) or local_origin(login_url)
     )
 
 
@@ -163,15 +163,15 @@ def instance_origin(url: object, *, login_url: str) -> str | None:
 
     A site's keeps its path, below which its API is.
     """
-    return _rebuilt(url, INSTANCE_URL, login_url=login_url)
+    return _rebuilt(url, INSTANCE_URL_PATTERN, login_url=login_url)
 
 
 def answer_url(url: object, *, login_url: str) -> str | None:
     """Rebuild one of the other URLs of an answer; None unless it is Salesforce's, or at the host that login goes to."""
-    return _rebuilt(url, ANSWER_URL, login_url=login_url, at_login_host=True)
+    return _rebuilt(url, ANSWER_URL_PATTERN, login_url=login_url, at_login_host=True)
 
 
-def _rebuilt(url: object, allowed: re.Pattern[str], *, login_url: str, at_login_host: bool = False) -> str | None:
+def _rebuilt(url: object, allowed: str, *, login_url: str, at_login_host: bool = False) -> str | None:
     if not isinstance(url, str):
         return None
     parts = re.fullmatch(r"(https?://(?:[A-Za-z0-9.-]{1,255}|\[::1\])(?::[0-9]{1,5})?)((?:/[A-Za-z0-9_-]{1,80}){0,4})/?", url)
@@ -183,7 +183,7 @@ def _rebuilt(url: object, allowed: re.Pattern[str], *, login_url: str, at_login_
     origin = origin.removesuffix(":443")
     if at_login_host and origin == "/".join(login_url.split("/")[:3]):
         return f"{origin}{path}"
-    return f"{origin}{path}" if allowed.fullmatch(f"{origin}{path}") else None
+    return f"{origin}{path}" if re.fullmatch(allowed, f"{origin}{path}") else None
 
 
 def _taken_apart(text: str) -> _Address | None:
@@ -206,16 +206,16 @@ def _meant(address: _Address) -> tuple[str, str]:
     host = address.host.removesuffix(".mcas.ms").removeprefix("www.")
     site = next((f"/{part}" for part in address.path.split("/") if part), "")
     for url in (f"https://{host}{site}", f"https://{host}"):
-        if LOGIN_URL.fullmatch(url):
+        if re.fullmatch(LOGIN_URL_PATTERN, url):
             return url, ""
     if host.endswith(".salesforce.com") and host.partition(".")[0] in NO_LOGIN:
         return "", "a site of Salesforce's own"
     for pattern, suffix, what in PAGES:
-        if found := pattern.fullmatch(host):
+        if found := re.fullmatch(pattern, host):
             names = found.groupdict()
             name = names.get("my") or _without_package(names["page"])
             url = f"https://{name}.{suffix}{site if suffix == 'force.com' else ''}"
-            return (url, what) if LOGIN_URL.fullmatch(url) else ("", what)
+            return (url, what) if re.fullmatch(LOGIN_URL_PATTERN, url) else ("", what)
     return "", ""
 
 

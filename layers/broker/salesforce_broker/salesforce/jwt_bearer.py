@@ -66,7 +66,7 @@ class JwtBearerFlow:
         clock; a refused assertion once with our own clock, if another was used, and once with each other version of the key.
         """
         busy, corrected, skew = 0, False, self._server_clock.skew()
-        given, others = key, self._other_versions(key, deadline) if other_versions else iter(())
+        first, others = key, self._other_versions(key, deadline) if other_versions else iter(())
         while True:
             assertion = sign_assertion(
                 issuer=key.client_id,
@@ -101,7 +101,7 @@ class JwtBearerFlow:
                 if corrected:
                     # Only now: a Date that did not help is not kept.
                     self._server_clock.keep(skew)
-                return (key if key is given else self._keys.prefer(key)), token
+                return (key if key is first else self._keys.prefer(key)), token
 
     def _other_versions(self, refused: SigningKey, deadline: Deadline) -> Iterator[SigningKey]:
         """Yield what else the secret holds: its current version as it is now, then the pending, then the previous one."""

@@ -128,4 +128,4 @@ def test_a_fresh_token_is_asked_for_once(start: Start) -> None:
 
     use(caller, org, five_times)
     assert ["00D!first"] * 5 == [token for _, token in org.carried]
-    assert 1 == caller.asked
+    assert 1 == caller.requests

@@ -27,7 +27,7 @@ class HttpxScript:
 
 
 @pytest.mark.parametrize(
-    ("answers", "status", "sent", "asked"),
+    ("answers", "status", "sent", "requests"),
     [
         ([FINE], 200, ["Bearer 00D!first"], 1),
         ([OVER, FINE], 200, ["Bearer 00D!first", "Bearer 00D!second"], 2),
@@ -35,13 +35,15 @@ class HttpxScript:
         ([(302, b"")], 401, ["Bearer 00D!first", ""], 1),
     ],
 )
-def test_httpx_does_likewise(start: Start, answers: list[tuple[int, bytes]], status: int, sent: list[str], asked: int) -> None:
+def test_httpx_does_likewise(
+    start: Start, answers: list[tuple[int, bytes]], status: int, sent: list[str], requests: int
+) -> None:
     """Once more, no more than twice; what another host says after a redirect is not Salesforce's."""
     caller, script = start(A, B), HttpxScript(*answers)
     auth = SalesforceHttpxAuth(caller.broker)
     with httpx.Client(transport=httpx.MockTransport(script), auth=auth, follow_redirects=True) as http:
         assert status == http.get(URL).status_code
-    assert (sent, asked) == (script.sent, caller.asked)
+    assert (sent, requests) == (script.sent, caller.requests)
 
 
 def test_a_token_for_a_new_instance_does_not_go_to_the_old_host(start: Start) -> None:
@@ -50,7 +52,7 @@ def test_a_token_for_a_new_instance_does_not_go_to_the_old_host(start: Start) ->
     caller, script = start(A, moved), HttpxScript(OVER, FINE)
     with httpx.Client(transport=httpx.MockTransport(script), auth=SalesforceHttpxAuth(caller.broker)) as http:
         assert 401 == http.get(URL).status_code
-    assert (["Bearer 00D!first"], 2) == (script.sent, caller.asked)
+    assert (["Bearer 00D!first"], 2) == (script.sent, caller.requests)
 
 
 def test_the_old_bulk_apis_header_is_refused(start: Start) -> None:

@@ -34,7 +34,7 @@ def test_a_request_is_sent_no_more_than_twice(start: Start) -> None:
     """The second refusal is handed on."""
     caller, script = start(A, B), Script(OVER, OVER)
     assert 401 == session(caller, script).get(URL).status_code
-    assert (2, 2) == (len(script.sent), caller.asked)
+    assert (2, 2) == (len(script.sent), caller.requests)
 
 
 def test_a_request_is_not_sent_again_with_the_same_token(start: Start) -> None:
@@ -59,7 +59,7 @@ def test_a_pipe_is_sent_and_not_sent_again(start: Start) -> None:
     caller, script = start(A), Script(OVER)
     with os.fdopen(reading, "rb") as body:
         assert 401 == session(caller, script).post(URL, data=body).status_code
-    assert ([("Bearer 00D!first", b"piped")], 1) == (script.sent, caller.asked)
+    assert ([("Bearer 00D!first", b"piped")], 1) == (script.sent, caller.requests)
 
 
 def test_a_file_goes_again_from_where_it_stood(start: Start) -> None:

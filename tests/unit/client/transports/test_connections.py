@@ -16,7 +16,7 @@ class Line:
 
     def __init__(self, *, loses: int = 0, takes: float = 0) -> None:
         self.clock = ManualClock()
-        self.given: list[float] = []
+        self.seconds: list[float] = []
         self.closed = 0
         self._loses = loses
         self._takes = takes
@@ -27,9 +27,9 @@ class Line:
 
     def send(self, seconds: float) -> str:
         """Take the seconds that there are."""
-        self.given.append(seconds)
+        self.seconds.append(seconds)
         self.clock.advance(self._takes)
-        if len(self.given) <= self._loses:
+        if len(self.seconds) <= self._loses:
             raise ConnectionLost from ConnectionResetError()
         return "answer"
 
@@ -37,13 +37,13 @@ class Line:
 def test_an_answer_is_asked_for_once() -> None:
     """With all the time that there is."""
     line = Line()
-    assert ("answer", [5.0]) == (line.connections.ask(line.send, 5.0), line.given)
+    assert ("answer", [5.0]) == (line.connections.ask(line.send, 5.0), line.seconds)
 
 
 def test_after_a_lost_connection_it_is_tried_once_more() -> None:
     """With the time that is left."""
     line = Line(loses=1, takes=2)
-    assert ("answer", [5.0, 3.0]) == (line.connections.ask(line.send, 5.0), line.given)
+    assert ("answer", [5.0, 3.0]) == (line.connections.ask(line.send, 5.0), line.seconds)
 
 
 @pytest.mark.parametrize(("takes", "times"), [(0, 2), (5, 1)])
@@ -52,7 +52,7 @@ def test_after_that_the_broker_is_unreachable(takes: float, times: int) -> None:
     line = Line(loses=9, takes=takes)
     with pytest.raises(BrokerUnreachable) as caught:
         line.connections.ask(line.send, 5.0)
-    assert (times, ConnectionResetError) == (len(line.given), type(caught.value.__cause__))
+    assert (times, ConnectionResetError) == (len(line.seconds), type(caught.value.__cause__))
 
 
 @pytest.mark.parametrize("hand", ["wall", "monotonic"])
