@@ -21,9 +21,9 @@ import pytest
 
 from salesforce_broker_client import Broker, fork
 from salesforce_broker_client.transports.aws_session import AwsSession
+from tests.support.broker_answers import NOW, answer
 from tests.support.broker_endpoint import BrokerEndpoint, caller
 from tests.support.threads import together
-from tests.unit.client.conftest import NOW, answer
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),

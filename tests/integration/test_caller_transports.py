@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from salesforce_broker_client import Broker, SalesforceHttpxAuth
+from tests.support.broker_answers import USERNAME
 from tests.support.broker_endpoint import CREDENTIALS, BrokerEndpoint, Handle, caller
 from tests.support.clocks import ManualClock
 from tests.support.signatures import holds
-from tests.unit.client.conftest import USERNAME
 
 
 def reset(handler: BaseHTTPRequestHandler) -> None:

@@ -1,7 +1,8 @@
-"""Answers of the broker, as its callers see them."""
+"""Answers of a token broker, as its callers receive them."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 NOW = 1_800_000_000
@@ -10,7 +11,7 @@ ORGANIZATION = "00D000000000001EAA"
 
 
 def answer(token: str = "00D!first", **changes: Any) -> dict[str, Any]:
-    """Return a token as the broker hands it out; FakeLambda adds whose it is."""
+    """Return a token as the broker hands it out; without `sub`, whose it is."""
     return {
         "access_token": token,
         "token_type": "Bearer",
@@ -26,3 +27,16 @@ def answer(token: str = "00D!first", **changes: Any) -> dict[str, Any]:
         "outcome": "issued",
         "degraded": False,
     } | changes
+
+
+def raised(error: str, **changes: Any) -> dict[str, Any]:
+    """Return what Lambda makes of an exception of the broker."""
+    told = {
+        "error": error,
+        "error_description": "It did not work.",
+        "retryable": False,
+        "retry_after": None,
+        "hint": "Change it.",
+        "request_id": "r-1",
+    } | changes
+    return {"errorType": "SalesforceError", "errorMessage": json.dumps(told), "stackTrace": []}

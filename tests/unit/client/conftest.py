@@ -12,25 +12,10 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from salesforce_broker_client import Broker
-from tests.support.broker_answers import NOW, ORGANIZATION, USERNAME, answer
+from tests.support.broker_answers import USERNAME
 from tests.support.clocks import ManualClock
 
-__all__ = ["NOW", "ORGANIZATION", "USERNAME", "answer"]
-
 DOWN = ReadTimeoutError(endpoint_url="https://lambda.example")
-
-
-def raised(error: str, **changes: Any) -> dict[str, Any]:
-    """Return what Lambda makes of an exception of the broker."""
-    told = {
-        "error": error,
-        "error_description": "It did not work.",
-        "retryable": False,
-        "retry_after": None,
-        "hint": "Change it.",
-        "request_id": "r-1",
-    } | changes
-    return {"errorType": "SalesforceError", "errorMessage": json.dumps(told), "stackTrace": []}
 
 
 class FakeLambda:

@@ -13,7 +13,8 @@ import salesforce_broker_client as client
 from salesforce_broker.api.response import HTTP_STATUS
 from salesforce_broker_client import BrokerError, errors
 from salesforce_broker_client.transports import https
-from tests.unit.client.conftest import Start, answer, client_error, raised
+from tests.support.broker_answers import answer, raised
+from tests.unit.client.conftest import Start, client_error
 
 URL = "https://lambda.example"
 

@@ -21,8 +21,9 @@ from salesforce_broker_client import (
 )
 from salesforce_broker_client.token_cache import MARGIN_SECONDS
 from salesforce_broker_client.token_source import PAUSE_AFTER_FAILURE_SECONDS, SUPPRESSED_SECONDS
+from tests.support.broker_answers import ORGANIZATION, answer, raised
 from tests.support.threads import together
-from tests.unit.client.conftest import DOWN, ORGANIZATION, Caller, FakeLambda, Start, answer, raised
+from tests.unit.client.conftest import DOWN, Caller, FakeLambda, Start
 
 A, B = answer("00D!first"), answer("00D!second")
 

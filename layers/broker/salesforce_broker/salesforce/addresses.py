@@ -45,7 +45,8 @@ class Resolver:
                 result: list[Address] | Exception = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
                 result = error
-            self._slots.release()
+            finally:
+                self._slots.release()
             found.put(result)
 
         threading.Thread(target=look_up, name="resolver", daemon=True).start()

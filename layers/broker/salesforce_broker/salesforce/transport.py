@@ -90,7 +90,7 @@ class Transport:
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
             raise SalesforceBusy("Salesforce did not answer in time.", hint=_SLOW_HINT) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError):
-            raise SalesforceBusy("The connection to Salesforce broke off.") from None
+            raise SalesforceBusy("The connection to Salesforce broke off, or what came was no HTTP answer.") from None
 
 
 def _read(response: requests.Response) -> Reply:

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
-from tests.unit.client.conftest import answer
+from tests.support.broker_answers import answer
 
 URL = "https://acme.my.salesforce.com/services/data/v65.0/limits"
 BULK = "https://acme.my.salesforce.com/services/async/65.0/job"

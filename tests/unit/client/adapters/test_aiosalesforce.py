@@ -12,8 +12,9 @@ from aiosalesforce import Salesforce
 from pytest_socket import disable_socket, enable_socket
 
 from salesforce_broker_client import BrokerAuth
+from tests.support.broker_answers import answer
 from tests.unit.client.adapters.conftest import OVER, A, B
-from tests.unit.client.conftest import Caller, Start, answer
+from tests.unit.client.conftest import Caller, Start
 
 
 @pytest.fixture(autouse=True)

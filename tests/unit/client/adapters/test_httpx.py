@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from salesforce_broker_client import SalesforceHttpxAuth
+from tests.support.broker_answers import answer
 from tests.unit.client.adapters.conftest import FINE, OVER, URL, A, B
-from tests.unit.client.conftest import Start, answer
+from tests.unit.client.conftest import Start
 
 
 class HttpxScript:

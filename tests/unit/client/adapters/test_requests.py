@@ -10,8 +10,9 @@ import pytest
 import requests
 
 from salesforce_broker_client import BrokerUnreachable, SalesforceAuth
+from tests.support.broker_answers import answer
 from tests.unit.client.adapters.conftest import BULK, FINE, OVER, URL, A, B, Script
-from tests.unit.client.conftest import DOWN, Caller, Start, answer
+from tests.unit.client.conftest import DOWN, Caller, Start
 
 
 def session(caller: Caller, script: Script) -> requests.Session:
