@@ -7,7 +7,6 @@ two, uploads from here or by a person, opaque tokens or JWTs, with the shared ca
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.util
 import json
 import os
@@ -25,11 +24,10 @@ from unittest import mock
 
 import boto3
 from botocore import xform_name
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from leak_scan import allowed, shapes
 from leak_scan.capture import Capture
+from leak_scan.cold_start import certificate_of, forget_clients, outcome_of
 from local_salesforce import (
     DEFAULT_ADMIN_USERNAME,
     DEFAULT_CONNECTED_APP_KEY,
@@ -39,7 +37,6 @@ from local_salesforce import (
     KeyMaterial,
     LocalSalesforce,
     World,
-    key_material,
 )
 from local_stack.secret_rotation import SecretRotation
 from salesforce_broker import bootstrap
@@ -145,7 +142,7 @@ class Account:
         self._add_parameters()
         self.capture.add_files(self.folder)
         self._ends.close()
-        _forget_clients()
+        forget_clients()
 
     def mend(self) -> None:
         """Bring back what faults have changed: settings, certificate, users, secret, AWS, Salesforce."""
@@ -184,7 +181,7 @@ class Account:
             self.outcomes[getattr(error, "code", type(error).__name__)] += 1
         else:
             self.capture.add("answer", json.dumps(allowed.in_answer(answer), default=repr))
-            self.outcomes[_outcome(answer)] += 1
+            self.outcomes[outcome_of(answer)] += 1
 
     def skip(self, seconds: float) -> None:
         """Let time pass at once."""
@@ -204,7 +201,7 @@ class Account:
     def _open(self, function: str) -> Any:
         """Import a handler as a cold start does, with nothing in memory."""
         if function not in self.functions:
-            _forget_clients()
+            forget_clients()
             spec = importlib.util.spec_from_file_location(f"{function}_handler", FUNCTIONS / function / "handler.py")
             assert spec is not None
             assert spec.loader is not None
@@ -220,7 +217,7 @@ class Account:
     def _trust_current_key(self) -> None:
         """Upload the certificate of the key in use to its app, as an administrator does after a change."""
         fields = json.loads(self.secrets.get_secret_value(SecretId=self.secret_arn)["SecretString"])
-        pem = fields.get("certificate") or _certificate(fields["private_key"])
+        pem = fields.get("certificate") or certificate_of(fields["private_key"])
         self.salesforce.set_certificate(fields.get("client_id", DEFAULT_CONSUMER_KEY), pem)
 
     def _noting_log_in(self) -> Callable[..., Any]:
@@ -240,29 +237,3 @@ class Account:
                 history = self.parameters.get_parameter_history(Name=found["Name"], WithDecryption=True)["Parameters"]
                 self.capture.add("parameter", json.dumps([found, history], default=repr))
                 self.parameters.delete_parameter(Name=found["Name"])
-
-
-@functools.cache
-def _certificate(pem: str) -> str:
-    return key_material.self_signed(private_key(KeyMaterial(pem, "")))
-
-
-def _outcome(answer: dict[str, Any]) -> str:
-    body = json.loads(answer["body"]) if "body" in answer else answer
-    return str(body.get("error", "success"))
-
-
-def _forget_clients() -> None:
-    """Drop what an environment keeps for its life."""
-    for module in (bootstrap, operations_bootstrap):
-        for name in dir(module):
-            clear = getattr(getattr(module, name), "cache_clear", None)
-            if clear:
-                clear()
-
-
-def private_key(pair: KeyMaterial) -> RSAPrivateKey:
-    """Return a pair's private key."""
-    key = serialization.load_pem_private_key(pair.private_key.encode(), None)
-    assert isinstance(key, RSAPrivateKey)
-    return key

@@ -11,15 +11,13 @@ import http.client
 import io
 import json
 import logging
-import os
 import sys
-import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from unittest import mock
 
 import jwt.api_jws
@@ -29,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers import aead
 
 from leak_scan import allowed, shapes
 from leak_scan.search import Index
+from leak_scan.streams import Stream, caught, root_at_debug
 from salesforce_broker import observability
 from salesforce_broker.tokens import envelope
 
@@ -50,9 +49,6 @@ SINKS = (
 
 OPERATIONS = {"PutEvents": "event", "PutParameter": "parameter"}
 """The sinks of AWS calls."""
-
-STAND_INS = ("moto", "responses", "werkzeug")
-"""Loggers of what plays AWS here: no part of the product, and they print what they are sent."""
 
 AwsHook = Callable[[str, str, dict[str, Any]], Any]
 """(service, operation, parameters) -> an answer in AWS's place, or None."""
@@ -76,7 +72,7 @@ class Capture:
         self.request = ""
         self.aws: AwsHook = lambda *_: None
         self.on = False
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, Stream] = {}
         self._log, self._library_logs = io.StringIO(), io.StringIO()
 
     @property
@@ -132,20 +128,20 @@ class Capture:
         assert isinstance(handler, logging.StreamHandler)
         with contextlib.ExitStack() as stack:
             for number, name in ((1, "stdout"), (2, "stderr")):
-                stack.enter_context(self._caught(number, name))
+                stack.enter_context(caught(number, name, self._streams))
             level = observability.logger.log_level
             stack.callback(handler.setStream, handler.setStream(self._log))
             stack.callback(observability.logger.setLevel, level)
             observability.logger.setLevel(logging.DEBUG)
-            stack.enter_context(_root_at_debug(self._library_logs))
+            stack.enter_context(root_at_debug(self._library_logs))
             stack.enter_context(self.hooks())
             yield
 
     def flush(self) -> None:
         """Take what the streams and loggers have got since."""
-        for name, caught in self._streams.items():
+        for name, stream in self._streams.items():
             getattr(sys, name).flush()
-            written = caught.read()
+            written = stream.read()
             lines = written.splitlines(keepends=True)
             metrics = [line for line in lines if line.startswith(b'{"_aws"')]
             self.add("metrics", b"".join(metrics))
@@ -162,20 +158,6 @@ class Capture:
             if path.is_file():
                 self.add("file", path.read_bytes())
                 path.unlink()
-
-    @contextlib.contextmanager
-    def _caught(self, number: int, name: str) -> Iterator[None]:
-        """Send a standard stream into a file: by its number and by its name, which under pytest are two ways."""
-        with tempfile.TemporaryFile("w+b") as caught, os.fdopen(os.dup(number), "w") as before:
-            os.dup2(caught.fileno(), number)
-            writer = io.TextIOWrapper(io.FileIO(number, "w", closefd=False), errors="backslashreplace", write_through=True)
-            self._streams[name] = _Stream(caught)
-            try:
-                with mock.patch.object(sys, name, writer):
-                    yield
-            finally:
-                os.dup2(before.fileno(), number)
-                del self._streams[name]
 
     @contextlib.contextmanager
     def hooks(self) -> Iterator[None]:
@@ -229,32 +211,3 @@ class Capture:
             mock.patch.object(envelope, "AESGCM", noted_sealing),
         ):
             yield
-
-
-class _Stream:
-    """A file that is written to, read from where the last reading ended."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._at = 0
-
-    def read(self) -> bytes:
-        """Return what is new."""
-        new = os.pread(self._file.fileno(), os.fstat(self._file.fileno()).st_size - self._at, self._at)
-        self._at += len(new)
-        return new
-
-
-@contextlib.contextmanager
-def _root_at_debug(written: io.StringIO) -> Iterator[None]:
-    """Write what any library logs, at any level, that reaches the root logger."""
-    handler, root = logging.StreamHandler(written), logging.getLogger()
-    handler.addFilter(lambda record: not record.name.startswith(STAND_INS))
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        root.removeHandler(handler)

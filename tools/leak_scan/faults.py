@@ -11,7 +11,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 from unittest import mock
 
 import requests
@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from leak_scan import key_texts
 from leak_scan.account import Account
+from leak_scan.fault_tables import AWS_CODES, DESCRIPTIONS, OPERATIONS, REFUSALS, SETTINGS, USER_STATES
 from local_salesforce import DEFAULT_CONSUMER_KEY
 from local_salesforce.faults import KINDS
 from salesforce_broker.salesforce.transport import Transport
@@ -31,81 +32,6 @@ SLOW = {"delay", "drip_head", "drip_body"}
 """They take real time: rare, and with little of it left."""
 
 QUICK = sorted(set(KINDS) - SLOW)
-
-AWS_CODES = (
-    "AccessDeniedException",
-    "ThrottlingException",
-    "TooManyUpdates",
-    "ResourceNotFoundException",
-    "InternalServiceError",
-    "InvalidRequestException",
-    "ValidationException",
-    "ParameterAlreadyExists",
-    "ParameterNotFound",
-    "DecryptionFailure",
-    "EncryptionFailure",
-    "LimitExceededException",
-    "ResourceExistsException",
-    "KMSInvalidStateException",
-    "DisabledException",
-    "ResourceConflictException",
-    "ServiceException",
-)
-
-OPERATIONS = (
-    "GetSecretValue",
-    "PutSecretValue",
-    "DescribeSecret",
-    "UpdateSecretVersionStage",
-    "GetParameters",
-    "PutParameter",
-    "DeleteParameter",
-    "GetParametersByPath",
-    "PutEvents",
-    "Sign",
-    "CreateKey",
-    "PutFunctionConcurrency",
-    "PublishVersion",
-)
-
-REFUSALS = (
-    "invalid_grant",
-    "invalid_client",
-    "invalid_client_id",
-    "inactive_user",
-    "inactive_org",
-    "rate_limit_exceeded",
-    "unknown_error",
-    "unsupported_grant_type",
-    "invalid_app_access",
-    "invalid_assertion_type",
-    "something_new",
-)
-DESCRIPTIONS = (
-    "invalid assertion",
-    "expired authorization code",
-    "user hasn't approved this consumer",
-    "audience is invalid",
-    "ip restricted",
-    "login rate exceeded",
-    "",
-)
-
-USER_STATES: tuple[Literal["frozen", "locked", "inactive", "barred"], ...] = ("frozen", "locked", "inactive", "barred")
-
-SETTINGS = {
-    "SALESFORCE_LOGIN_URL": ("", "https://evil.example", "http://[", "{key}"),
-    "SALESFORCE_AUDIENCE": ("acme", "https://other.my.salesforce.com", "https://x/{key}"),
-    "SALESFORCE_USERNAME": ("acme", "nobody@acme.example", "{key}"),
-    "SALESFORCE_CLIENT_ID": ("", "3MVG9.other", "{key}"),
-    "SALESFORCE_ORG_ID": ("00D000000000002", "x", "{key}"),
-    "ALLOWED_SUBJECTS": ("*", "{key}", "a@b.c,,d@e.f"),
-    "SUBJECT_GRANTS": ("{", '{"a": 1}', "{key}"),
-    "TOKEN_LIFETIME_SECONDS": ("soon", "60", "{key}"),
-    "TOKEN_CACHE_PREFIX": ("tokens", "/{key}", ""),
-    "SIGNING_KEY_SECRET_ARN": ("", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:none-AbCdEf", "{key}"),
-    "TOKEN_CACHE_TIER": ("Huge", "{key}"),
-}
 
 
 def salesforce(account: Account, rng: random.Random) -> None:

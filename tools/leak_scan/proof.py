@@ -31,8 +31,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from leak_scan import shapes
-from leak_scan.account import Account, private_key
+from leak_scan.account import Account
 from leak_scan.capture import SINKS
+from leak_scan.cold_start import private_key
 from salesforce_broker import observability
 from salesforce_broker.errors import BrokerError
 

@@ -11,9 +11,11 @@ from typing import Any
 from unittest import mock
 
 from leak_scan import allowed, key_texts, shapes
-from leak_scan.account import DEBUG, private_key
+from leak_scan.account import DEBUG
 from leak_scan.capture import Capture
-from leak_scan.faults import QUICK, REFUSALS, TOKEN, USER_STATES
+from leak_scan.cold_start import private_key
+from leak_scan.fault_tables import REFUSALS, USER_STATES
+from leak_scan.faults import QUICK, TOKEN
 from local_salesforce import DEFAULT_CONSUMER_KEY, DEFAULT_USERNAME, KeyMaterial
 from local_stack.build import Build
 from local_stack.runtime import FunctionError, LambdaRuntime

@@ -13,8 +13,9 @@ import boto3
 from moto import mock_aws
 
 from leak_scan import proof, runtime_sample, scenarios
-from leak_scan.account import Account, private_key
+from leak_scan.account import Account
 from leak_scan.capture import SINKS, Capture
+from leak_scan.cold_start import private_key
 from local_salesforce import key_material
 from local_stack.build import Build
 

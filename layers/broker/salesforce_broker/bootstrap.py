@@ -12,6 +12,7 @@ from botocore.config import Config
 from salesforce_broker import __version__, config, observability
 from salesforce_broker.clock import Clock
 from salesforce_broker.config import Settings
+from salesforce_broker.errors import BrokerError
 from salesforce_broker.events import EventPublisher
 from salesforce_broker.keys.gateway_token import GatewayTokenSource
 from salesforce_broker.keys.source import SigningKeySource
@@ -58,7 +59,14 @@ def token_service() -> TokenService:
 def gateway_token(seconds_left: float) -> str:
     """Return the value that API Gateway adds to every event, empty if none is required; `seconds_left` of the invocation."""
     source = gateway_token_source()
-    return source.get(Clock().deadline(seconds_left - ANSWER_SECONDS)) if source else ""
+    if source is None:
+        return ""
+    try:
+        return source.get(Clock().deadline(seconds_left - ANSWER_SECONDS))
+    except BrokerError:
+        # The next request reads everything again, the settings too.
+        gateway_token_source.cache_clear()
+        raise
 
 
 @functools.cache
