@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SOURCE = "salesforce-token-broker"
 PAUSED, RESUMED = "Logins Paused", "Logins Resumed"
-UPLOAD, IN_USE, FAILED, EXPIRES = "Certificate To Upload", "Key In Use", "Key Rotation Failed", "Certificate Expires"
+UPLOAD, IN_USE, EXPIRES = "Certificate To Upload", "Key In Use", "Certificate Expires"
 
 MIN_SECONDS_TO_PUBLISH = 2.5
 """Publishing may take that long at worst; with less left until the deadline the event is not sent."""
