@@ -133,3 +133,24 @@ def test_the_glossary_is_short_and_sorted() -> None:
     assert len(terms) <= MAX_TERMS
     assert [] == [term for term, meaning, _ in rows if not re.fullmatch(r"[A-Z][^.]*(?:\.[^ .]+[^.]*)*\.", meaning)]
     assert [] == [term for term, _, place in rows if not named_in(place)]
+
+
+def modules(root: Path) -> set[str]:
+    """Return the dotted names of all modules and packages below a folder."""
+    return {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for path in root.rglob("*.py")}
+
+
+def module_references(path: Path) -> list[str]:
+    """Return what a file's docstrings and comments refer to as a module: see `name`."""
+    return re.findall(r"\bsee `([a-z_.]+)`", path.read_text()) + re.findall(r"\(see .*? and `([a-z_.]+)`\)", path.read_text())
+
+
+@pytest.mark.parametrize(
+    "root", [ROOT / "layers" / "broker", ROOT / "layers" / "client", ROOT / "tools"], ids=lambda path: path.name
+)
+def test_modules_that_docstrings_refer_to_exist(root: Path) -> None:
+    """A module that was moved leaves no reference behind."""
+    existing = {f".{name}" for name in modules(root)}
+    referred = {name for path in root.rglob("*.py") for name in module_references(path)}
+    assert referred
+    assert set() == {name for name in referred if not any(each.endswith(f".{name}") for each in existing)}

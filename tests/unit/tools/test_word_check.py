@@ -96,3 +96,11 @@ def test_every_exception_still_exists() -> None:
 def test_the_repository_has_none() -> None:
     """As `make check` sees it."""
     assert [] == [str(finding) for finding in word_check.check(word_check.files())]
+
+
+def test_the_change_log_may_name_what_a_renamed_name_was() -> None:
+    """Only there, and only in front of the new name."""
+    assert [] == found("The field `doors` is `functions`. `Fence` and `latch` are `Other` and `breaker`.", "CHANGELOG.md")
+    assert ["doors"] == found("The field `doors` is `functions`.", "docs/page.md")
+    assert ["doors"] == found("The doors are `functions`.", "CHANGELOG.md")
+    assert ["doors"] == found("The field `functions` is `doors`.", "CHANGELOG.md")
