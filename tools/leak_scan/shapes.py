@@ -1,7 +1,7 @@
 """The shapes that a secret can have in a text or in bytes: what to search for.
 
 Only the secret part of each: of a private key what its certificate does not tell, of an opaque token what follows the org's id,
-of a JWT its signature. White space and escapes are the search's business (see `search.views`).
+of a JWT its signature. White space and escapes are the search's business (see `search`).
 """
 
 from __future__ import annotations
