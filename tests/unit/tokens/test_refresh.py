@@ -542,3 +542,20 @@ def test_nonsense_about_a_life_is_ignored(stage: Stage, salesforce: Script, seco
     """The configured lifetime counts."""
     issued = issue(stage.environment(salesforce(short(seconds))))
     assert (900, "assumed") == (issued.token.expires_at - int(stage.clock.wall), issued.token.expiry_basis)
+
+
+def test_a_lease_that_was_lost_long_ago_makes_no_crowd(stage: Stage, salesforce: Script) -> None:
+    """An environment that once went on with its token waits for the leader as before, instead of logging in beside it."""
+    mine = salesforce(A)
+    here = stage.environment(mine)
+    issue(here)
+    stage.clock.advance(700)
+    stage.parameters.refuse_creation = True
+    assert A == issue(here).token.value
+    stage.parameters.refuse_creation = False
+    stage.clock.advance(100)
+    issue(stage.environment(salesforce(B), renewal_point=0.1))
+    stage.clock.advance(700)
+    stage.parameters.refuse_creation = True
+    assert B == issue(here).token.value
+    assert 1 == len(mine.assertions)

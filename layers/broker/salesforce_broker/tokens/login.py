@@ -42,7 +42,7 @@ _ERRORS = {error.code: error for error in SalesforceError.__subclasses__()}
 class SubjectState:
     """Everything that this environment knows of one subject of one app, beside its token.
 
-    `blocked_since`: when the lease of another environment first kept this one from logging in. `looked_at`: when the shared
+    `blocked_since`: since when leases of other environments have kept this one from logging in. `looked_at`: when the shared
     cache was last read although the circuit was open. `confirmed`: the fingerprint that Salesforce last called valid, and when
     (all epoch seconds).
     """
@@ -86,7 +86,8 @@ class Login:
         if failure.at <= self._clock.wall() < until:
             error = _ERRORS[failure.code](failure.description, hint=failure.hint)
             since, attempts, at = failure.since, failure.attempts, failure.at
-            # Another environment has announced it.
+            # Another environment has announced it, and is not silent.
+            state.blocked_since = None
             state.breaker.adopt(Failure(error, key.version_id, since, attempts, at, until, announced=False))
             state.breaker.check(key.version_id)
 

@@ -132,22 +132,22 @@ class TokenSource:
         if issued := self._without_login(state, key, shared, want):
             return issued
         with self._leader_lock.acquire(state.identity, want.deadline, throttled=shared.throttled) as leader:
-            if not leader and not self._is_blocked_too_long(state):
+            if not leader:
                 if held := self._usable_in_memory(state, want):
                     return self._issued(state, held, Source.MEMORY, want)
-                if state.breaker.tripped(key.version_id):
+                if not state.breaker.tripped(key.version_id):
+                    shared = self._leader_lock.wait_for_leader(
+                        state.identity,
+                        key.sealing_key,
+                        lambda shared: shared.token is not None and self._is_usable(shared.token, want),
+                        want.deadline,
+                    )
+                    if issued := self._without_login(state, key, shared, want, waited=True):
+                        return issued
+                elif not self._is_blocked_too_long(state):
                     raise SalesforceBusy(
                         "Another environment is testing whether Salesforce is back.", retry_after=LEASE_SECONDS
                     )
-                shared = self._leader_lock.wait_for_leader(
-                    state.identity,
-                    key.sealing_key,
-                    lambda shared: shared.token is not None and self._is_usable(shared.token, want),
-                    want.deadline,
-                )
-                if issued := self._without_login(state, key, shared, want, waited=True):
-                    return issued
-            state.blocked_since = None
             return self._log_in(state, shared, want)
 
     def _without_login(
@@ -175,7 +175,7 @@ class TokenSource:
         return 0.0 if invalid else seconds
 
     def _is_blocked_too_long(self, state: SubjectState) -> bool:
-        """Tell whether others' leases have kept this environment from logging in for MAX_DELAY_SECONDS."""
+        """Tell whether leases of others, of whom nothing is heard, have kept this environment back for MAX_DELAY_SECONDS."""
         now = self._clock.wall()
         if state.blocked_since is None:
             state.blocked_since = now
@@ -183,6 +183,7 @@ class TokenSource:
 
     def _log_in(self, state: SubjectState, shared: SharedState, want: Want) -> IssuedToken:
         """Log in, and hold the token."""
+        state.blocked_since = None
         known = {state.last_fingerprint, want.rejected, shared.token.fingerprint if shared.token else None}
         key, token = self._login.attempt(state, self._keys.recheck(want.deadline), shared, known, want.deadline)
         state = self._state(key, state.identity.subject)
@@ -213,6 +214,7 @@ class TokenSource:
     def _hold(self, state: SubjectState, token: AccessToken) -> None:
         self._memory.put(state.identity, token)
         state.last_fingerprint = token.fingerprint
+        state.blocked_since = None
 
     def _usable_in_memory(self, state: SubjectState, want: Want) -> AccessToken | None:
         held = self._memory.get(state.identity)
