@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import pytest
 
@@ -51,7 +52,7 @@ class Peer:
 
     def _converse(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as received:
-            while head := b"".join(iter(received.readline, b"\r\n")):
+            while head := _head(received):
                 length = re.search(rb"Content-Length: (\d+)", head)
                 received.read(int(length[1]) if length else 0)
                 self.requests.append(head)
@@ -61,6 +62,14 @@ class Peer:
         """Stop listening."""
         self.hold = False
         self._listener.close()
+
+
+def _head(received: BinaryIO) -> bytes:
+    """Read a request's head, as far as it comes: at the end of a connection readline returns an empty line for ever."""
+    lines = []
+    while (line := received.readline()) not in {b"\r\n", b""}:
+        lines.append(line)
+    return b"".join(lines)
 
 
 def says(head: str, body: bytes = b"") -> Talk:
