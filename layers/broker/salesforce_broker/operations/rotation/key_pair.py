@@ -6,11 +6,12 @@ import datetime
 import functools
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from salesforce_broker.clock import Clock
+from salesforce_broker.keys.pem import encode_certificate, encode_key
 from salesforce_broker.keys.signer import RsaSigner, Signer
 
 COMMON_NAME = "salesforce-token-broker"
@@ -35,17 +36,6 @@ def generate_secret_fields(version_id: str, *, bits: int, days: int, now: float)
     key = generate_key(bits)
     certificate = self_signed_certificate(RsaSigner(key, version_id), key.public_key(), days=days, now=now)
     return {"private_key": encode_key(key), "certificate": encode_certificate(certificate)}
-
-
-def encode_key(key: rsa.RSAPrivateKey) -> str:
-    """Encode a private key as PEM (PKCS #8), unencrypted: for the secret alone."""
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
-
-
-def encode_certificate(certificate: x509.Certificate) -> str:
-    """Encode one certificate as PEM (under 4 KB)."""
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def self_signed_certificate(signer: Signer, public_key: rsa.RSAPublicKey, *, days: int, now: float) -> x509.Certificate:
