@@ -38,8 +38,7 @@ NO_SALESFORCE = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 """Statuses that need somebody to have asked Salesforce or for the key."""
 
 GATEWAY = {413: "The request is too long", 429: "Too many requests", 504: "The function did not answer in time"}
-ALSO_GATEWAY = {413: "The request is too long", 429: "Too many requests", 504: "The function did not answer in time"}
-"""Statuses that API Gateway answers with by itself, and those that both do."""
+"""Statuses that API Gateway answers with by itself."""
 
 STRING, INTEGER, BOOLEAN = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 
@@ -140,8 +139,6 @@ def _operation(method: str, path: str, action: Action) -> dict[str, Any]:
 def _refusal(status: HTTPStatus) -> dict[str, Any]:
     codes = [code for code, mapped in response.HTTP_STATUS.items() if mapped == status]
     phrase = f"{status.phrase}: {', '.join(codes)}"
-    if status in ALSO_GATEWAY:
-        return _described(f"{phrase}; or API Gateway's own", {"oneOf": [_error(codes), _ref("schemas", "GatewayError")]})
     refusal = _unstored(_described(phrase, _error(codes)))
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         refusal["headers"]["Retry-After"] = {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}}
@@ -177,15 +174,8 @@ def _token() -> dict[str, Any]:
         "degraded": {"type": "boolean", "description": "Its renewal failed, but it is still valid"},
         **_whose(),
     }
-    optional = {
-        **dict.fromkeys(OPTIONAL_FIELDS, STRING),
-        "retry_after": {
-            "type": "integer",
-            "minimum": 0,
-            "description": "Seconds after which a suppressed report makes sense again",
-        },
-    }
-    return _object(fields, optional)
+    retry_after = {"type": "integer", "minimum": 0, "description": "Seconds after which a suppressed report makes sense again"}
+    return _object(fields, {**dict.fromkeys(OPTIONAL_FIELDS, STRING), "retry_after": retry_after})
 
 
 def _identity() -> dict[str, Any]:

@@ -28,7 +28,8 @@ from local_stack.runtime import FunctionError, LambdaRuntime
 from local_stack.stack import LocalStack
 from salesforce_broker.api.response import HTTP_STATUS
 from salesforce_broker.keys.kms import KmsSigner
-from salesforce_broker.operations.rotation.key_pair import encode_certificate, self_signed_certificate
+from salesforce_broker.keys.pem import encode_certificate
+from salesforce_broker.operations.rotation.key_pair import self_signed_certificate
 from tests.support.events import api_event
 
 FUNCTION_SECONDS = 8

@@ -117,7 +117,7 @@ class AssertionRefused(SalesforceError):
 
 
 class AssertionExpired(SalesforceError):
-    """Salesforce holds the assertion to be expired; `server_time` is its clock (epoch seconds), where it told."""
+    """Salesforce holds the assertion to be expired; `server_time` is its clock (epoch seconds), if known."""
 
     code = "salesforce_clock"
 

@@ -152,8 +152,8 @@ class KeyText(Contents):
             return [Block(Kind.ENCRYPTED)]
         data = text_forms.decode_base64("".join(_base64_lines(body, header=header, footer=footer)))
         if data is None or len(data) < _MIN_BLOCK:
-            told = Kind.PLACEHOLDER if _ELLIPSIS.search(body) or len(body) < _MIN_BLOCK else Kind.DAMAGED
-            return [Block(_LABELS.get(label, told))]
+            unread = Kind.PLACEHOLDER if _ELLIPSIS.search(body) or len(body) < _MIN_BLOCK else Kind.DAMAGED
+            return [Block(_LABELS.get(label, unread))]
         self._note_forms(body, header=header, footer=footer)
         kind = der.kind(data)
         if kind in _UNKNOWN:

@@ -62,12 +62,22 @@ class KeyMaterial:
 
     def key_pem(self) -> str:
         """Encode the key anew: PEM of PKCS #8, unencrypted."""
-        form = serialization.PrivateFormat.PKCS8
-        return self.private_key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+        return encode_key(self.private_key)
 
     def certificate_pem(self) -> str:
         """Encode the certificate anew; empty if there is none."""
-        return self.certificate.public_bytes(serialization.Encoding.PEM).decode() if self.certificate else ""
+        return encode_certificate(self.certificate) if self.certificate else ""
+
+
+def encode_key(key: RSAPrivateKey) -> str:
+    """Encode a private key as PEM (PKCS #8), unencrypted: for the secret alone."""
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
+
+
+def encode_certificate(certificate: x509.Certificate) -> str:
+    """Encode one certificate as PEM (under 4 KB)."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def read_key_material(

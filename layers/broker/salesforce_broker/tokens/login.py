@@ -170,12 +170,12 @@ class Login:
         if isinstance(error, SalesforceError):
             observability.count(f"LoginFailed.{error.code}")
         if isinstance(error, SalesforceError) and seconds >= MIN_SHARED_SECONDS:
-            told = SharedFailure(
+            to_share = SharedFailure(
                 error.code, error.description, error.hint, failure.since, failure.attempts, failure.at, failure.until
             )
             token = None if isinstance(error, UserRefused) else shared.token
             self._shared.write(
-                state.identity, replace(shared, token=token, failure=told, budget=state.budget), key.sealing_key, deadline
+                state.identity, replace(shared, token=token, failure=to_share, budget=state.budget), key.sealing_key, deadline
             )
         if first:
             self._events.logins_paused(state.identity.subject, error, seconds, deadline)

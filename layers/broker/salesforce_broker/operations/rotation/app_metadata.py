@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from cryptography import x509
 
-from salesforce_broker.operations.rotation.key_pair import encode_certificate
+from salesforce_broker.keys.pem import encode_certificate
 
 API_VERSION = "65.0"
 

@@ -16,11 +16,12 @@ from salesforce_broker.clock import Clock, Deadline
 from salesforce_broker.config import Settings
 from salesforce_broker.errors import AppRefused, AssertionRefused, BrokerError, InvalidRequest, SigningKeyUnusable
 from salesforce_broker.events import EventPublisher
+from salesforce_broker.keys.pem import encode_certificate
 from salesforce_broker.operations.config import RotationSettings
 from salesforce_broker.operations.model import PublishedKey
 from salesforce_broker.operations.rotation.app_metadata import Kind
 from salesforce_broker.operations.rotation.certificate_upload import CertificateUpload
-from salesforce_broker.operations.rotation.key_pair import encode_certificate, generate_secret_fields, self_signed_certificate
+from salesforce_broker.operations.rotation.key_pair import generate_secret_fields, self_signed_certificate
 from salesforce_broker.operations.rotation.kms_keys import KmsKeys
 from salesforce_broker.operations.rotation.secret_versions import CURRENT, PENDING, STAGES, KeyVersion, SecretVersions
 from salesforce_broker.salesforce.jwt_bearer import JwtBearerFlow

@@ -6,12 +6,12 @@ import datetime
 import functools
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from salesforce_broker.clock import Clock
-from salesforce_broker.keys.pem import KeyMaterial
+from salesforce_broker.keys.pem import encode_certificate, encode_key
 from salesforce_broker.keys.signer import RsaSigner, Signer
 
 COMMON_NAME = "salesforce-token-broker"
@@ -35,13 +35,7 @@ def generate_secret_fields(version_id: str, *, bits: int, days: int, now: float)
     """Generate a key that lies in the secret; return the fields of the secret's version `version_id`."""
     key = generate_key(bits)
     certificate = self_signed_certificate(RsaSigner(key, version_id), key.public_key(), days=days, now=now)
-    made = KeyMaterial(key, certificate)
-    return {"private_key": made.key_pem(), "certificate": made.certificate_pem()}
-
-
-def encode_certificate(certificate: x509.Certificate) -> str:
-    """Encode one certificate as PEM (under 4 KB)."""
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+    return {"private_key": encode_key(key), "certificate": encode_certificate(certificate)}
 
 
 def self_signed_certificate(signer: Signer, public_key: rsa.RSAPublicKey, *, days: int, now: float) -> x509.Certificate:

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from salesforce_broker import observability
 from salesforce_broker.aws import AWS_ERRORS, error_code
 from salesforce_broker.keys.kms import ALGORITHM, KmsSigner, kms_unavailable
+from salesforce_broker.keys.pem import encode_certificate
 from salesforce_broker.keys.source import SEALING_KEY_BYTES
-from salesforce_broker.operations.rotation.key_pair import encode_certificate, self_signed_certificate
+from salesforce_broker.operations.rotation.key_pair import self_signed_certificate
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

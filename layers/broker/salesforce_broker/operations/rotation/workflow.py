@@ -101,7 +101,7 @@ class KeyRotation:
         return self._publish_new(self._change.store(version_id, label, current, parsed), label, deadline)
 
     def _require_import_allowed(self) -> None:
-        """Raise where a caller's own key would be worth more to him than to the stack (docs/decisions/0014)."""
+        """Raise where an operator's own key would get access to the org: the function would upload its certificate."""
         if self._rotation.key_store == "kms":
             raise InvalidRequest("Keys cannot be imported into AWS KMS.", hint="Use 'create', or deploy with KeyStore=secret.")
         if self._change.uploads and not self._rotation.allow_import:
