@@ -42,6 +42,8 @@ def _reused_keys(_key_pool: KeyPool) -> Iterator[None]:
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     """Collect what the broker's logger writes; its handler holds the stdout of the moment at which it was imported."""
+    # As at the beginning of an invocation: what another test appended is gone.
+    observability.logger.clear_state()
     handler = observability.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     written = io.StringIO()
