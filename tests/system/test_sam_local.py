@@ -120,7 +120,11 @@ def test_a_request_at_the_alias_is_answered(sam: SamLocal) -> None:
             refused = post(f"http://127.0.0.1:{port}/token", {"sub": "nobody@acme.example"})
         finally:
             os.killpg(server.pid, signal.SIGINT)
-            server.wait(60)
+            try:
+                server.wait(60)
+            finally:
+                # Where SIGINT is ignored, as in a shell's background, it would never end.
+                server.kill()
     session = sam.stack.salesforce.sessions.find(answer["access_token"])
     assert session
     assert (DEFAULT_USERNAME, "memory") == (session.user.username, again["source"])

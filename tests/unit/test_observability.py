@@ -44,7 +44,7 @@ def test_a_defect_is_logged_by_place_and_not_by_message(log: io.StringIO) -> Non
 
 def test_a_metric_says_which_function_of_which_stack(capsys: pytest.CaptureFixture[str]) -> None:
     """Two dimensions, both bounded, before and after a flush."""
-    observability.metrics.flush_metrics()  # of what other tests counted
+    observability.metrics.clear_metrics()  # of what other tests counted
     capsys.readouterr()
     for value in (1, 2):
         observability.gauge("KeyAgeDays", value)
