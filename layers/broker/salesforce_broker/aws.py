@@ -17,11 +17,11 @@ AWS_ERRORS = (BotoCoreError, ClientError)
 THROTTLING_CODES = frozenset({"ThrottlingException", "TooManyUpdates", "RequestLimitExceeded"})
 """SSM's codes for too many calls [Systems Manager API Reference, "Common Errors", PutParameter]."""
 
-MAX_ABANDONED_CALLS = 32
-"""Calls that hang beyond their deadline keep a thread each; with so many of them AWS is not called any more."""
+MAX_CALLS = 32
+"""At a time. One that hangs beyond its deadline keeps its thread and its place; others wait for a place until their own."""
 
 _Answer = TypeVar("_Answer")
-_abandoned = threading.BoundedSemaphore(MAX_ABANDONED_CALLS)
+_places = threading.BoundedSemaphore(MAX_CALLS)
 
 
 class DeadlineExceeded(BotoCoreError):
@@ -36,7 +36,7 @@ def call_before(deadline: Deadline, call: Callable[..., _Answer], **arguments: A
     boto3's time-outs are per address and per read, and resolving a name has none: the call runs in a thread of its own, which
     is left behind when the time is over.
     """
-    if deadline.seconds_left <= 0 or not _abandoned.acquire(blocking=False):
+    if deadline.seconds_left <= 0 or not _places.acquire(timeout=deadline.seconds_left):
         raise DeadlineExceeded
     future: Future[_Answer] = Future()
 
@@ -46,7 +46,7 @@ def call_before(deadline: Deadline, call: Callable[..., _Answer], **arguments: A
         except BaseException as error:  # noqa: BLE001  raised where the result is read
             future.set_exception(error)
         finally:
-            _abandoned.release()
+            _places.release()
 
     threading.Thread(target=run, daemon=True).start()
     try:
