@@ -407,7 +407,7 @@ def test_an_invocation_past_api_gateway_is_refused(account: Account) -> None:
 def test_a_gateway_token_that_cannot_be_read_is_an_error_and_heals(account: Account) -> None:
     """No event passes until the secret can be read; then the same environment answers."""
     arn = account.secrets.create_secret(Name="gateway-token", SecretString="generated")["ARN"]
-    account.set(GATEWAY_TOKEN_SECRET_ARN=arn[:-1] + "x")
+    account.set(GATEWAY_TOKEN_SECRET_ARN=arn.replace("gateway-token", "another-secret"))
     handler = account.open("token_api")
     event = event_file("api-token") | {"stageVariables": {"gatewayToken": "generated"}}
     status, failed = account.call(event, handler=handler)
