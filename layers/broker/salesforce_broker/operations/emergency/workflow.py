@@ -61,7 +61,7 @@ class EmergencyStop:
         self._clock = clock
 
     def answer(self, request: EmergencyRequest) -> Emergency:
-        """Do what is request; raise EmergencyIncomplete, which tells what is left, if any of it failed."""
+        """Run the action; raise EmergencyIncomplete, which names what failed."""
         observability.logger.append_keys(entry_point="operator", action=request.action.value)
         steps = BestEffort(self._clock, self._clock.deadline(request.seconds_left - ANSWER_SECONDS))
         actions: dict[EmergencyAction, Callable[[], Emergency]] = {
